@@ -1,0 +1,157 @@
+//! Where the current session is published, and read without a lock.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::watch;
+
+use crate::{
+    auth::{
+        state::Status,
+        token::{Generation, Session},
+    },
+    clock::Clock,
+};
+
+/// Makes the two halves: one writer, any number of readers.
+pub fn channel(clock: Clock, status: Status) -> (Publisher, Reader) {
+    let shared = Arc::new(Shared {
+        current: ArcSwapOption::empty(),
+        status: watch::Sender::new(status),
+        rejected: watch::Sender::new(Generation::default()),
+        clock,
+    });
+    (Publisher { shared: Arc::clone(&shared) }, Reader { shared })
+}
+
+struct Shared {
+    current: ArcSwapOption<Session>,
+    /// Also what wakes those who wait for the first token: sent after `current` was stored.
+    status: watch::Sender<Status>,
+    /// The newest generation that a caller saw refused.
+    rejected: watch::Sender<Generation>,
+    clock: Clock,
+}
+
+/// The writing half. Not `Clone`: only its owner decides what is current.
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+impl Publisher {
+    /// Makes `session` the one that requests use from now on, and says how things stand.
+    pub fn publish(&mut self, session: Session, status: Status) {
+        self.shared.current.store(Some(Arc::new(session)));
+        self.shared.status.send_replace(status);
+    }
+
+    /// Says how things stand; the session stays what it is.
+    pub fn report(&mut self, status: Status) {
+        self.shared.status.send_replace(status);
+    }
+
+    /// Takes the session away, for good, because upstream no longer honours it.
+    pub fn withdraw(&mut self, status: Status) {
+        self.shared.current.store(None);
+        self.shared.status.send_replace(status);
+    }
+
+    /// Waits until a caller saw `generation` refused. Cancel safe.
+    pub async fn rejected(&self, generation: Generation) {
+        let mut reports = self.shared.rejected.subscribe();
+        // Never closed while `self.shared` lives, and it lives as long as this borrow.
+        let _ = reports.wait_for(|&rejected| rejected >= generation).await;
+    }
+
+    /// A reader of this channel.
+    pub fn reader(&self) -> Reader {
+        Reader { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").finish_non_exhaustive()
+    }
+}
+
+/// The reading half. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    /// The session, if there is one that has not expired: one lock-free load and a comparison, no allocation.
+    pub fn current(&self) -> Option<Current> {
+        let session = self.shared.current.load();
+        let live = session.as_ref().is_some_and(|session| self.shared.clock.now() < session.expires_at);
+        live.then_some(Current(session))
+    }
+
+    /// The session, waiting at most `patience` for one; shorter when the state leaves no hope. Cancel safe.
+    pub async fn wait(&self, patience: Duration) -> Option<Current> {
+        let mut status = self.shared.status.subscribe();
+        let waited = tokio::time::timeout(patience, async {
+            loop {
+                if let Some(current) = self.current() {
+                    return Some(current);
+                }
+                if !status.borrow_and_update().state.is_hopeful() || status.changed().await.is_err() {
+                    return self.current();
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| self.current())
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        self.shared.status.borrow().clone()
+    }
+
+    /// A view of [`status`](Self::status) that can be awaited.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.shared.status.subscribe()
+    }
+
+    /// The last published session, expired or not: for `/status`, never for a request.
+    pub fn last(&self) -> Option<Arc<Session>> {
+        self.shared.current.load_full()
+    }
+
+    /// Tells the renewer that upstream answered 401 to a request that carried `generation`. Never blocks; a
+    /// report on an older generation than one already reported changes nothing.
+    pub fn report_rejected(&self, generation: Generation) {
+        self.shared.rejected.send_if_modified(|newest| {
+            let newer = generation > *newest;
+            if newer {
+                *newest = generation;
+            }
+            newer
+        });
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("session", &*self.shared.current.load()).finish_non_exhaustive()
+    }
+}
+
+/// A session that was live when it was read. Holds it for a moment: do not keep it across an `.await`.
+pub struct Current(Guard<Option<Arc<Session>>>);
+
+impl Deref for Current {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0.as_ref().expect("only built from a guard that holds a session")
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Current").field(&**self).finish()
+    }
+}

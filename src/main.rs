@@ -1,0 +1,2 @@
+//! Placeholder until the assembly stands.
+fn main() {}

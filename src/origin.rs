@@ -1,0 +1,161 @@
+//! Scheme and authority of an upstream, checked once.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use http::{Uri, uri::Authority};
+
+/// Where requests are sent: `https://host[:port]`, or `http://` to a loopback address only, since a bearer
+/// token travels in the clear there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin {
+    tls: bool,
+    authority: Authority,
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    /// Whether the connection is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// `host[:port]` as it goes into `Host` (RFC 9112 §3.2): no default port.
+    pub fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// The host alone, without brackets: a name, or an address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same scheme and port at another host: how a host name from `apiHosts` becomes an origin.
+    pub fn at_host(&self, host: &str) -> Result<Self, OriginError> {
+        format!("https://{host}").parse()
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(url: &str) -> Result<Self, OriginError> {
+        let uri: Uri = url.parse().map_err(|_| OriginError::NotAUrl)?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(OriginError::Scheme),
+        };
+        let authority = uri.authority().ok_or(OriginError::NotAUrl)?;
+        if authority.as_str().contains('@') {
+            return Err(OriginError::UserInfo);
+        }
+        if !matches!(uri.path(), "" | "/" | "/v1" | "/v1/") || uri.query().is_some() {
+            return Err(OriginError::Path);
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        if host.is_empty() {
+            return Err(OriginError::NotAUrl);
+        }
+        if !tls && !is_loopback(&host) {
+            return Err(OriginError::PlainToRemote);
+        }
+        let default_port = if tls { 443 } else { 80 };
+        let port = match authority.port() {
+            None if authority.as_str().ends_with(':') => return Err(OriginError::NotAUrl),
+            None => default_port,
+            Some(port) => port.as_str().parse().ok().filter(|&port| port != 0).ok_or(OriginError::NotAUrl)?,
+        };
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let text = if port == default_port { bracketed } else { format!("{bracketed}:{port}") };
+        let authority = text.parse().map_err(|_| OriginError::NotAUrl)?;
+        Ok(Self { tls, authority, host, port })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a URL is no origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// It does not parse, or has no host or a bad port.
+    #[error("not a URL of the form https://host[:port]")]
+    NotAUrl,
+    /// Neither `https` nor `http`.
+    #[error("the scheme must be https (or http, to a loopback address)")]
+    Scheme,
+    /// `user@host`: never meant, and a classic way to steer a token elsewhere.
+    #[error("a user name has no place in this URL")]
+    UserInfo,
+    /// Something other than `/v1` behind the host: paths are the caller's.
+    #[error("only a host, with or without /v1 behind it: paths come from the caller")]
+    Path,
+    /// Plain HTTP would carry the token in the clear.
+    #[error(
+        "plain http is for loopback addresses only, since the token would travel in the clear: use https"
+    )]
+    PlainToRemote,
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_and_authority() {
+        for (url, text, host, port) in [
+            (
+                "https://demo.tradovateapi.com/v1",
+                "https://demo.tradovateapi.com",
+                "demo.tradovateapi.com",
+                443,
+            ),
+            ("https://Example.com:443", "https://example.com", "example.com", 443),
+            ("https://example.com:8443/", "https://example.com:8443", "example.com", 8443),
+            ("http://127.0.0.1:9000/v1", "http://127.0.0.1:9000", "127.0.0.1", 9000),
+            ("http://[::1]:9000", "http://[::1]:9000", "::1", 9000),
+            ("http://localhost", "http://localhost", "localhost", 80),
+        ] {
+            let origin: Origin = url.parse().unwrap();
+            assert_eq!((origin.to_string().as_str(), origin.host(), origin.port()), (text, host, port));
+            assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
+        }
+    }
+
+    #[test]
+    fn whatever_could_steer_a_token_is_refused() {
+        for (url, error) in [
+            ("http://example.com", OriginError::PlainToRemote),
+            ("http://127.0.0.1.nip.io", OriginError::PlainToRemote),
+            ("https://user@example.com", OriginError::UserInfo),
+            ("https://example.com/v2", OriginError::Path),
+            ("https://example.com/?a", OriginError::Path),
+            ("ftp://example.com", OriginError::Scheme),
+            ("example.com", OriginError::Scheme),
+            ("https://example.com:0", OriginError::NotAUrl),
+            ("https://example.com:99999", OriginError::NotAUrl),
+            ("https://", OriginError::NotAUrl),
+        ] {
+            assert_eq!(url.parse::<Origin>().unwrap_err(), error, "{url}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The data path.
+
+mod limits;
+
+pub use limits::{Limits, Timeouts};

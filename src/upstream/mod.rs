@@ -1,0 +1,5 @@
+//! The way to the upstream.
+
+mod timeouts;
+
+pub use timeouts::Timeouts;

@@ -1,5 +1,4 @@
 //! tradovate-proxy: the one place that owns a Tradovate session.
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails should say where"))]
 
 pub mod auth;
 pub mod bearer;

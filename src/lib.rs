@@ -3,6 +3,8 @@
 pub mod auth;
 pub mod bearer;
 pub mod clock;
+pub mod http1;
+pub mod hygiene;
 pub mod origin;
 pub mod proxy;
 pub mod upstream;

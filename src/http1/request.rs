@@ -41,10 +41,9 @@ impl RequestHead {
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(httparse::Status::Complete(len)) if len == bytes.len() => self.len = len,
-            Ok(_) => return Err(BadRequest::Malformed),
             Err(httparse::Error::TooManyHeaders) => return Err(BadRequest::TooManyFields),
             Err(httparse::Error::Version) => return Err(BadRequest::Version),
-            Err(_) => return Err(BadRequest::Malformed),
+            Ok(_) | Err(_) => return Err(BadRequest::Malformed),
         }
         let target = parsed.path.unwrap_or_default();
         // RFC 9112 §3.2 with RFC 3986: visible ASCII, no fragment.

@@ -54,7 +54,7 @@ mod tests {
             cid: 1,
             sec: "canary-sec".into(),
         };
-        let changes: [fn(&mut Credentials); 7] = [
+        let edits: [fn(&mut Credentials); 7] = [
             |c| c.name.push('x'),
             |c| c.password = "other".into(),
             |c| c.app_id.push('x'),
@@ -64,9 +64,9 @@ mod tests {
             |c| c.sec = "other".into(),
         ];
         let key = FingerprintKey::random();
-        for change in changes {
+        for edit in edits {
             let mut changed = credentials.clone();
-            change(&mut changed);
+            edit(&mut changed);
             assert_ne!(changed.digest(&key), credentials.digest(&key));
         }
         assert!(!format!("{credentials:?} {:?}", credentials.digest(&key)).contains("canary"));

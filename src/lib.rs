@@ -7,4 +7,5 @@ pub mod http1;
 pub mod hygiene;
 pub mod origin;
 pub mod proxy;
+pub mod tradovate;
 pub mod upstream;

@@ -1,11 +1,13 @@
-//! The life of a token, from the grant to the last renewal.
-//!
-//! One task, the renewer, owns the session: it alone holds the value that can log in, and it alone publishes.
-//! Everybody else has a [`Reader`]: one lock-free load of what is published now.
-
+//! The life of a token, from the grant to the last renewal. Knows no vendor.
+pub mod fingerprint;
+pub mod ledger;
+pub mod policy;
+pub mod reason;
+pub mod source;
 pub mod state;
 pub mod store;
 pub mod token;
+pub mod vault;
 
 pub use state::{State, Status};
 pub use store::{Current, Publisher, Reader, channel};

@@ -7,5 +7,6 @@ pub mod http1;
 pub mod hygiene;
 pub mod origin;
 pub mod proxy;
+pub mod server;
 pub mod tradovate;
 pub mod upstream;

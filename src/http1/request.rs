@@ -214,6 +214,8 @@ pub enum BadRequest {
     Expectation,
     #[error("the chunked body is malformed")]
     Chunk,
+    #[error("the body ended before it was complete")]
+    Incomplete,
 }
 
 /// RFC 9110 §8.6: digits only, so no sign, no list, no space; and no number that overflows.

@@ -40,7 +40,7 @@ pub struct Scrubbed<'a>(Received<'a>);
 
 impl<'a> Scrubbed<'a> {
     /// Gives it our credential, and the authority it goes to.
-    pub fn authorize(&self, bearer: &'a Bearer, origin: &'a Origin) -> Authorized<'a> {
+    pub fn authorize<'s>(&self, bearer: &'s Bearer, origin: &'s Origin) -> Authorized<'a, 's> {
         Authorized { request: *self, bearer, origin }
     }
 
@@ -63,13 +63,13 @@ impl<'a> Scrubbed<'a> {
 
 /// A request that carries exactly one `Authorization`: ours. The only kind that can be sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Authorized<'a> {
+pub struct Authorized<'a, 's> {
     request: Scrubbed<'a>,
-    bearer: &'a Bearer,
-    origin: &'a Origin,
+    bearer: &'s Bearer,
+    origin: &'s Origin,
 }
 
-impl<'a> Authorized<'a> {
+impl<'a> Authorized<'a, '_> {
     /// Writes it for HTTP/1.1 into `buffer`, which is cleared first. A small body goes into the same buffer, so
     /// that head and body leave in one segment.
     pub fn encode<'b>(&self, buffer: &'b mut Vec<u8>) -> Encoded<'b>

@@ -208,7 +208,7 @@ impl Answer {
         drop(counted);
         match transport {
             Transport::Http1(connection) if connection.is_reusable() => {
-                upstream.put_back(&origin, connection)
+                upstream.put_back(&origin, connection);
             }
             Transport::Http1(_) | Transport::Http2(_) => {}
         }

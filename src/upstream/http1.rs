@@ -1,6 +1,6 @@
 //! One HTTP/1.1 connection to upstream, and one exchange on it.
 
-use std::{future::poll_fn, ops::Range, pin::Pin, task::Poll};
+use std::{future::poll_fn, io, ops::Range, pin::Pin, task::Poll};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
@@ -97,8 +97,12 @@ impl Http1 {
                 Scanned::BareLf => return Err(BadResponse::Malformed.into()),
             }
             let began = !self.inbox.is_empty();
-            if self.fill().await.map_err(|error| if began { error } else { stale(error) })? == 0 {
-                return Err(if began { UpstreamError::Truncated } else { UpstreamError::ClosedEarly });
+            match self.fill().await {
+                // A reset before a byte of the answer means the same as a close.
+                Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
+                Ok(0) => return Err(UpstreamError::Truncated),
+                Ok(_) => {}
+                Err(error) => return Err(UpstreamError::Read(error)),
             }
         }
     }
@@ -145,7 +149,7 @@ impl Http1 {
             self.start = 0;
             self.head_len = 0;
             let read = timeout(timeouts.body_idle, self.fill()).await;
-            if read.map_err(|_| UpstreamError::BodyTimeout)?? == 0 {
+            if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
                 let proper = self.decoder.may_end_with_connection();
                 return if proper { Ok(None) } else { Err(UpstreamError::Truncated) };
             }
@@ -180,20 +184,12 @@ impl Http1 {
         self.head_len = 0;
     }
 
-    async fn fill(&mut self) -> Result<usize, UpstreamError> {
+    async fn fill(&mut self) -> io::Result<usize> {
         let room = if self.inbox.capacity() == 0 { FIRST_READ } else { READ };
         if self.inbox.capacity() - self.inbox.len() < room / 2 {
             self.inbox.reserve(room);
         }
-        self.stream.read_buf(&mut self.inbox).await.map_err(UpstreamError::Read)
-    }
-}
-
-/// A reset before a byte of the answer means the same as a close.
-fn stale(error: UpstreamError) -> UpstreamError {
-    match error {
-        UpstreamError::Read(_) => UpstreamError::ClosedEarly,
-        other => other,
+        self.stream.read_buf(&mut self.inbox).await
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Prepared<'b>(Form<'b>);
 #[derive(Debug)]
 enum Form<'b> {
     Http1(Encoded<'b>),
-    Http2(Request<Full<Bytes>>),
+    Http2(Box<Request<Full<Bytes>>>),
 }
 
 impl Lease {
@@ -69,14 +69,14 @@ impl Lease {
     /// When it has no form in this connection's protocol. Nothing has been sent then.
     pub fn prepare<'b>(
         &self,
-        request: &Authorized<'b>,
+        request: &Authorized<'b, '_>,
         wire: &'b mut Vec<u8>,
     ) -> Result<Prepared<'b>, Failure> {
         Ok(Prepared(match &self.transport {
             Transport::Http1(_) => Form::Http1(request.encode(wire)),
-            Transport::Http2(_) => {
-                Form::Http2(request.to_http2().ok_or_else(|| UpstreamError::NoHttp2Form.not_sent())?)
-            }
+            Transport::Http2(_) => Form::Http2(Box::new(
+                request.to_http2().ok_or_else(|| UpstreamError::NoHttp2Form.not_sent())?,
+            )),
         }))
     }
 
@@ -104,7 +104,7 @@ impl Lease {
                 }
             }
             (Transport::Http2(mut sender), Form::Http2(request)) => {
-                let answered = http2::send(&mut sender, request, upstream.timeouts()).await?;
+                let answered = http2::send(&mut sender, *request, upstream.timeouts()).await?;
                 Ok(Answer::http2(upstream, origin, answered, counted))
             }
             // `prepare` makes the form that fits this lease; another lease's is refused unsent.

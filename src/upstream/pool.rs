@@ -59,10 +59,10 @@ impl Upstream {
     /// When none can be had. Nothing has been sent then.
     pub async fn lease(&self, origin: &Arc<Origin>, choice: Choice) -> Result<Lease, Failure> {
         self.0.idle.borrow_mut().turn_to(origin);
-        if choice == Choice::Any {
-            if let Some(transport) = self.waiting().await {
-                return Ok(Lease::reused(self.clone(), Arc::clone(origin), transport));
-            }
+        if choice == Choice::Any
+            && let Some(transport) = self.waiting().await
+        {
+            return Ok(Lease::reused(self.clone(), Arc::clone(origin), transport));
         }
         let (stream, protocol) =
             self.0.connector.connect(origin).await.map_err(super::UpstreamError::not_sent)?;

@@ -3,6 +3,8 @@
 pub mod auth;
 pub mod bearer;
 pub mod clock;
+pub mod config;
 pub mod origin;
 pub mod proxy;
+pub mod telemetry;
 pub mod upstream;

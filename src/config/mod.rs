@@ -44,6 +44,7 @@ use crate::{
     upstream,
 };
 
+pub(crate) use self::value::{address as parse_address, bound as parse_duration};
 pub use self::{
     credentials::Credentials,
     environment::Environment,

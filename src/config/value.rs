@@ -18,7 +18,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Invalid> {
 }
 
 /// A duration that is not zero: a bound of zero would fail every request.
-pub(super) fn bound(text: &str) -> Result<Duration, Invalid> {
+pub(crate) fn bound(text: &str) -> Result<Duration, Invalid> {
     duration(text).and_then(|span| if span.is_zero() { Err(Invalid::Zero) } else { Ok(span) })
 }
 
@@ -59,7 +59,7 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, Invalid> {
 }
 
 /// An address and a port. No names: what `localhost` means is up to a file, and may be two addresses.
-pub(super) fn address(text: &str) -> Result<SocketAddr, Invalid> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Invalid> {
     text.parse().map_err(|_| Invalid::Address)
 }
 

@@ -2,11 +2,14 @@
 
 pub mod auth;
 pub mod bearer;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod http1;
 pub mod hygiene;
 pub mod origin;
 pub mod proxy;
 pub mod server;
+pub mod telemetry;
 pub mod tradovate;
 pub mod upstream;

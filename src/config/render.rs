@@ -1,0 +1,48 @@
+//! The table of settings for people: in help, in the README, and with the values of this start.
+
+use std::fmt::Write as _;
+
+use crate::config::{
+    layers::Value,
+    setting::{Kind, SETTINGS},
+};
+
+/// The settings for `--help`: variable, form, default and meaning.
+pub fn help() -> String {
+    let mut out = String::from(
+        "Settings (flag, else environment, else TOML file, else default; credentials also as NAME_FILE):\n",
+    );
+    for setting in SETTINGS {
+        let plain = |text: &str| text.replace('`', "");
+        let flag = setting.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
+        let (what, default) = (plain(setting.what), plain(&setting.default.to_string()));
+        let _ = write!(out, "\n  {}={}{flag}\n      {what} [{default}]", setting.env, setting.form);
+    }
+    out
+}
+
+/// The settings as a markdown table, for the README. A test holds both together.
+pub fn readme_table() -> String {
+    let mut out = String::from("| variable | TOML key | flag | default | what |\n|---|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let flag = setting.flag.map(|flag| format!("`{flag}`")).unwrap_or_default();
+        let default =
+            setting.default.text().map_or_else(|| setting.default.to_string(), |text| format!("`{text}`"));
+        let file = if setting.is_credential() { " or `…_FILE`" } else { "" };
+        let what = setting.what.replace('|', "\\|");
+        let _ =
+            writeln!(out, "| `{}`{file} | `{}` | {flag} | {default} | {what} |", setting.env, setting.key);
+    }
+    out
+}
+
+/// Each value and where it came from.
+pub(super) fn values(values: &[Value]) -> String {
+    let width = values.iter().map(|value| value.setting.key.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for Value { setting, shown, source } in values {
+        debug_assert!(setting.kind != Kind::Secret || shown.starts_with("set (") || shown == "required");
+        let _ = writeln!(out, "{:width$} = {shown}  ({source})", setting.key);
+    }
+    out
+}

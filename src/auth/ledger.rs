@@ -99,6 +99,7 @@ impl Ledger {
 
     /// The attempt last begun failed; it was made with `credentials`.
     pub fn failed(&mut self, error: &SourceError, credentials: &Fingerprint, now: Timestamp) {
+        let errand = self.attempts.last().map(|attempt| attempt.errand);
         match error.reached() {
             Reached::No => drop(self.attempts.pop()),
             Reached::Unknown => {}
@@ -110,8 +111,12 @@ impl Ledger {
         }
         match error.retry() {
             Retry::Never => self.rejected = Some(credentials.clone()),
-            Retry::HoldOff(cause) => self.hold = Some(Hold { until: now + HOUR, cause }),
-            Retry::After(_) | Retry::Soon | Retry::Backoff => {}
+            // Tradovate: the renewal of a session that another login closed may be answered 429 too, and a login
+            // is then just what helps. 423 is said to users and addresses, whatever the call.
+            Retry::HoldOff(cause) if errand == Some(Errand::Acquire) || cause == HoldCause::Locked => {
+                self.hold = Some(Hold { until: now + HOUR, cause });
+            }
+            Retry::HoldOff(_) | Retry::After(_) | Retry::Soon | Retry::Backoff => {}
         }
     }
 
@@ -335,6 +340,17 @@ mod tests {
         assert_eq!(ledger.hold(), Some((HoldCause::Captcha, yesterday + HOUR)));
         ledger.reconcile(&Budgets::default(), yesterday + HOUR);
         assert_eq!(ledger.hold(), None);
+    }
+
+    #[test]
+    fn a_renewal_answered_429_holds_no_login_and_one_answered_423_does() {
+        let mut ledger = Ledger::default();
+        ledger.begin(Errand::Renew, at(0));
+        ledger.failed(&SourceError::RateLimited, &credentials(), at(0));
+        assert_eq!(ledger.hold(), None);
+        ledger.begin(Errand::Renew, at(1));
+        ledger.failed(&SourceError::Locked, &credentials(), at(1));
+        assert_eq!(ledger.hold(), Some((HoldCause::Locked, at(61))));
     }
 
     #[test]

@@ -39,15 +39,6 @@ impl Environment {
         };
         url.parse().expect("a constant that a test parses")
     }
-
-    /// The origin that `hosts` names for this environment, if it may receive a token.
-    ///
-    /// Tradovate: values are bare host names of at most 64 characters; the client adds the scheme. A host from
-    /// an answer steers a bearer token, so anything but a plain name under a trusted suffix is ignored.
-    pub fn resolve(self, hosts: &ApiHosts, trusted: &TrustedSuffixes) -> Option<Origin> {
-        let host = hosts.0.get(self.name())?.as_str()?;
-        trusted.covers(host).then(|| self.bootstrap().at_host(host).ok()).flatten()
-    }
 }
 
 impl FromStr for Environment {
@@ -62,6 +53,40 @@ impl FromStr for Environment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the environment is demo or live")]
 pub struct UnknownEnvironment;
+
+/// Where requests go, and whether answers may change that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hosts {
+    /// Tradovate itself: begin at the environment's bootstrap origin, and go where answers say.
+    Dynamic {
+        /// The environment.
+        environment: Environment,
+        /// Where answers may point.
+        trusted: TrustedSuffixes,
+    },
+    /// An origin that the operator set in the environment's place, such as a simulation: answers change nothing.
+    Fixed(Origin),
+}
+
+impl Hosts {
+    /// Where a session begins.
+    pub fn bootstrap(&self) -> Origin {
+        match self {
+            Self::Dynamic { environment, .. } => environment.bootstrap(),
+            Self::Fixed(origin) => origin.clone(),
+        }
+    }
+
+    /// The origin that an answer's `hosts` lead to, if that may receive a token.
+    ///
+    /// Tradovate: values are bare host names of at most 64 characters; the client adds the scheme. A host from
+    /// an answer steers a bearer token, so anything but a plain name under a trusted suffix is ignored.
+    pub fn resolve(&self, hosts: &ApiHosts) -> Option<Origin> {
+        let Self::Dynamic { environment, trusted } = self else { return None };
+        let host = hosts.0.get(environment.name())?.as_str()?;
+        trusted.covers(host).then(|| environment.bootstrap().at_host(host).ok()).flatten()
+    }
+}
 
 /// `apiHosts` as an answer holds it. Tradovate: keys may be added at any time, so the values stay unread until
 /// one is asked for.
@@ -118,6 +143,11 @@ const LONGEST_HOST: usize = 253;
 mod tests {
     use super::*;
 
+    fn resolve(json: &str) -> Option<String> {
+        let demo = Hosts::Dynamic { environment: Environment::Demo, trusted: TrustedSuffixes::default() };
+        demo.resolve(&hosts(json)).map(|origin| origin.to_string())
+    }
+
     fn hosts(json: &str) -> ApiHosts {
         serde_json::from_str(json).unwrap()
     }
@@ -133,11 +163,8 @@ mod tests {
 
     #[test]
     fn a_dedicated_host_is_followed_and_unknown_keys_are_ignored() {
-        let hosts = hosts(
-            r#"{"live":"live.tradovateapi.com","demo":"demo-eval-7.tradovateapi.com","mdDemo":7,"new":{"a":[]}}"#,
-        );
-        let origin = Environment::Demo.resolve(&hosts, &TrustedSuffixes::default()).unwrap();
-        assert_eq!(origin.to_string(), "https://demo-eval-7.tradovateapi.com");
+        let json = r#"{"live":"live.tradovateapi.com","demo":"demo-eval-7.tradovateapi.com","mdDemo":7,"new":{"a":[]}}"#;
+        assert_eq!(resolve(json).unwrap(), "https://demo-eval-7.tradovateapi.com");
     }
 
     #[test]
@@ -159,15 +186,18 @@ mod tests {
             "",
         ] {
             let json = serde_json::json!({ "demo": host }).to_string();
-            assert_eq!(
-                Environment::Demo.resolve(&hosts(&json), &TrustedSuffixes::default()),
-                None,
-                "{host:?}"
-            );
+            assert_eq!(resolve(&json), None, "{host:?}");
         }
         for json in ["{}", r#"{"demo":null}"#, r#"{"demo":1}"#, r#"{"live":"live.tradovateapi.com"}"#] {
-            assert_eq!(Environment::Demo.resolve(&hosts(json), &TrustedSuffixes::default()), None, "{json}");
+            assert_eq!(resolve(json), None, "{json}");
         }
+    }
+
+    #[test]
+    fn an_origin_set_by_the_operator_stays() {
+        let fixed = Hosts::Fixed("http://127.0.0.1:9000".parse().unwrap());
+        assert_eq!(fixed.resolve(&hosts(r#"{"demo":"demo.tradovateapi.com"}"#)), None);
+        assert_eq!(fixed.bootstrap().to_string(), "http://127.0.0.1:9000");
     }
 
     #[test]

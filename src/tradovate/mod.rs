@@ -20,7 +20,10 @@
 pub mod credentials;
 pub mod endpoints;
 pub mod environment;
+pub mod session;
+mod wire;
 
 pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};
-pub use environment::{Environment, TrustedSuffixes};
+pub use environment::{Environment, Hosts, TrustedSuffixes};
+pub use session::{SessionClient, SessionTimeouts};

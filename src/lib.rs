@@ -1,5 +1,6 @@
 //! tradovate-proxy: the one place that owns a Tradovate session.
 
+pub mod admin;
 pub mod auth;
 pub mod bearer;
 pub mod cli;

@@ -11,7 +11,7 @@
 //! The invariant: nothing here changes anything, and nothing here holds a secret. `GET` and `HEAD` only, no body
 //! is read, no token is loaded other than for its expiry and generation. There is no authentication either, so
 //! the listener is on loopback unless told otherwise, and a name that resolves here by DNS rebinding is turned
-//! away ([`authority`]). Heads, connections and their lives are bounded: a stuck scraper costs one slot for a
+//! away (see `authority`). Heads, connections and their lives are bounded: a stuck scraper costs one slot for a
 //! minute.
 
 mod authority;

@@ -36,11 +36,13 @@ pub fn readme_table() -> String {
     out
 }
 
-/// Each value and where it came from.
+/// Each value and where it came from, in the order of the table.
 pub(super) fn values(values: &[Value]) -> String {
     let width = values.iter().map(|value| value.setting.key.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for Value { setting, shown, source } in values {
+    let in_order =
+        SETTINGS.iter().filter_map(|&setting| values.iter().find(|value| value.setting.key == setting.key));
+    for Value { setting, shown, source } in in_order {
         debug_assert!(setting.kind != Kind::Secret || shown.starts_with("set (") || shown == "required");
         let _ = writeln!(out, "{:width$} = {shown}  ({source})", setting.key);
     }

@@ -60,11 +60,6 @@ impl ConfigFile {
         self.at(entry.line)
     }
 
-    /// A file that is named in this one, as seen from this one.
-    pub(super) fn beside(&self, path: &str) -> PathBuf {
-        self.path.with_file_name(path)
-    }
-
     fn parse(&mut self, text: &str, problems: &mut Vec<Problem>) {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {

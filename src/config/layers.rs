@@ -1,6 +1,6 @@
 //! One setting's value from four places: flag, then environment, then file, then default.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 
@@ -31,12 +31,19 @@ pub(super) struct Layers<'a> {
     pub(super) values: Vec<Value>,
 }
 
-/// A setting's value as it will be shown, and where it comes from.
-#[derive(Clone, Debug)]
+/// A setting's value as it will be shown, and where it comes from. `Debug` says only the latter: the value is in
+/// a field of its own already.
+#[derive(Clone)]
 pub(super) struct Value {
     pub(super) setting: &'static Setting,
     pub(super) shown: String,
     pub(super) source: Source,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}", self.setting.key, self.source)
+    }
 }
 
 /// A value that somebody set.
@@ -229,7 +236,7 @@ impl<'a> Layers<'a> {
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),
             })),
-            (None, Some((key, entry))) => from_file(key, self.file.beside(&entry.value)).map(Some),
+            (None, Some((key, entry))) => from_file(key, PathBuf::from(entry.value.as_str())).map(Some),
             (Some(entry), Some((other, _))) => Err(Box::new(Problem {
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),

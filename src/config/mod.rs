@@ -11,6 +11,8 @@
 //!                   └ secrets leave it: see `handover`
 //! ```
 //!
+//! Relative paths, wherever they are written, start at the working directory.
+//!
 //! Three rules:
 //!
 //! - **All at once.** [`Config::load`] looks at every setting before it refuses, and reports each problem with the
@@ -51,7 +53,7 @@ pub use self::{
     layers::Flags,
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
-    setting::{Default, Kind, SETTINGS, Setting},
+    setting::{Kind, Preset, SETTINGS, Setting},
     value::Invalid,
 };
 
@@ -64,7 +66,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where probes, scrapers and operators connect.
     pub admin_listen: SocketAddr,
-    /// Names, lower case, by which the admin listener may be called besides loopback and its own addresses.
+    /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
     pub admin_hosts: Vec<String>,
     /// Replaces the environment's own origin.
     pub upstream: Option<Origin>,

@@ -35,7 +35,14 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, source, fault } = self;
-        write!(f, "{name} ({source}): {fault}")?;
+        f.write_str(name)?;
+        match source {
+            Source::Default => {}
+            Source::Environment | Source::SecretFile(_) | Source::File { .. } | Source::Flag => {
+                write!(f, " ({source})")?;
+            }
+        }
+        write!(f, ": {fault}")?;
         match fault.remedy() {
             Some(remedy) => write!(f, "\n    {remedy}"),
             None => Ok(()),

@@ -36,13 +36,41 @@ pub fn readme_table() -> String {
     out
 }
 
-/// Each value and where it came from.
+/// Each value and where it came from, in the order of the table.
 pub(super) fn values(values: &[Value]) -> String {
     let width = values.iter().map(|value| value.setting.key.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for Value { setting, shown, source } in values {
+    let in_order =
+        SETTINGS.iter().filter_map(|&setting| values.iter().find(|value| value.setting.key == setting.key));
+    for Value { setting, shown, source } in in_order {
         debug_assert!(setting.kind != Kind::Secret || shown.starts_with("set (") || shown == "required");
         let _ = writeln!(out, "{:width$} = {shown}  ({source})", setting.key);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::Path};
+
+    use super::*;
+
+    /// Run with `UPDATE_README=1` to write the table instead of comparing it.
+    #[test]
+    fn the_readme_has_this_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(README);
+        let readme = fs::read_to_string(&path).unwrap();
+        let (before, rest) = readme.split_once(BEGIN).unwrap();
+        let (table, after) = rest.split_once(END).unwrap();
+        let expected = format!("\n{}", readme_table());
+        if env::var_os("UPDATE_README").is_some() {
+            fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+        } else {
+            assert!(table == expected, "{README} is out of date: run this test with UPDATE_README=1");
+        }
+    }
+
+    const README: &str = "README.settings.part";
+    const BEGIN: &str = "<!-- settings -->";
+    const END: &str = "<!-- settings end -->";
 }

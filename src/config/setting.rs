@@ -20,7 +20,7 @@ pub struct Setting {
     /// What the value looks like, for help.
     pub form: &'static str,
     /// What applies where nothing is set.
-    pub default: Default,
+    pub default: Preset,
     /// How carefully the value is handled.
     pub kind: Kind,
     /// What it does, in one line of markdown.
@@ -54,7 +54,7 @@ impl Setting {
 
 /// What applies where a setting is not set.
 #[derive(Clone, Copy)]
-pub enum Default {
+pub enum Preset {
     /// A value, written as a user would.
     Text(&'static str),
     /// A value that belongs to another module's `Default`.
@@ -63,7 +63,7 @@ pub enum Default {
     Words(&'static str),
 }
 
-impl Default {
+impl Preset {
     /// The value, written as a user would; `None` if there is no fixed one.
     pub fn text(self) -> Option<String> {
         match self {
@@ -74,7 +74,7 @@ impl Default {
     }
 }
 
-impl fmt::Display for Default {
+impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) | Self::Words(text) => f.write_str(text),
@@ -83,7 +83,7 @@ impl fmt::Display for Default {
     }
 }
 
-impl fmt::Debug for Default {
+impl fmt::Debug for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -116,10 +116,10 @@ settings! {
         "password of that user, or the dedicated API password if one was set with the key");
     APP_ID = credential("credentials.app-id", "TRADOVATE_APP_ID", Kind::Credential,
         "name of the API key, as written when it was made");
-    APP_VERSION = Setting { default: Default::Text("1.0"), ..credential("credentials.app-version",
+    APP_VERSION = Setting { default: Preset::Text("1.0"), ..credential("credentials.app-version",
         "TRADOVATE_APP_VERSION", Kind::Credential, "version to report to Tradovate with the key's name") };
     DEVICE_ID = Setting {
-        default: Default::Words("made once, and kept in the state directory"),
+        default: Preset::Words("made once, and kept in the state directory"),
         ..credential("credentials.device-id", "TRADOVATE_DEVICE_ID", Kind::Credential,
             "stable id of this machine; `live` refuses orders from one that was not confirmed by e-mail")
     };
@@ -127,72 +127,72 @@ settings! {
     SEC = credential("credentials.sec", "TRADOVATE_SEC", Kind::Secret,
         "secret of the API key: shown once, when it is made");
 
-    ENV = flagged("env", "TRADOVATE_PROXY_ENV", "--env", "demo|live", Default::Text("demo"),
+    ENV = flagged("env", "TRADOVATE_PROXY_ENV", "--env", "demo|live", Preset::Text("demo"),
         "which Tradovate; `live` only together with `TRADOVATE_PROXY_LIVE=yes`");
-    LIVE = plain("live", "TRADOVATE_PROXY_LIVE", "yes|no", Default::Text("no"),
+    LIVE = plain("live", "TRADOVATE_PROXY_LIVE", "yes|no", Preset::Text("no"),
         "the second confirmation that real money is meant");
     LISTEN = flagged("listen", "TRADOVATE_PROXY_LISTEN", "--listen", "ADDRESS:PORT",
-        Default::Text("127.0.0.1:8080"), "where callers connect");
+        Preset::Text("127.0.0.1:8080"), "where callers connect");
     ADMIN_LISTEN = flagged("admin-listen", "TRADOVATE_PROXY_ADMIN_LISTEN", "--admin-listen", "ADDRESS:PORT",
-        Default::Text("127.0.0.1:9464"), "where `/metrics`, `/livez`, `/readyz` and `/status` answer");
-    ADMIN_HOSTS = plain("admin-hosts", "TRADOVATE_PROXY_ADMIN_HOSTS", "NAME,NAME", Default::Words("none"),
-        "names besides loopback and our own addresses by which the admin listener may be called");
-    UNSAFE_OPEN = plain("unsafe-open", "TRADOVATE_PROXY_UNSAFE_OPEN", "yes|no", Default::Text("no"),
+        Preset::Text("127.0.0.1:9464"), "where `/metrics`, `/livez`, `/readyz` and `/status` answer");
+    ADMIN_HOSTS = plain("admin-hosts", "TRADOVATE_PROXY_ADMIN_HOSTS", "NAME,NAME", Preset::Words("none"),
+        "names besides `localhost` and addresses by which the admin listener may be called");
+    UNSAFE_OPEN = plain("unsafe-open", "TRADOVATE_PROXY_UNSAFE_OPEN", "yes|no", Preset::Text("no"),
         "allows listening beyond loopback: whoever reaches the port can then trade");
     UPSTREAM_URL = flagged("upstream-url", "TRADOVATE_PROXY_UPSTREAM_URL", "--upstream-url", "URL",
-        Default::Words("the environment's own"),
+        Preset::Words("the environment's own"),
         "replaces Tradovate's address: `https`, or `http` to loopback only");
     UPSTREAM_CA = flagged("upstream-ca", "TRADOVATE_PROXY_UPSTREAM_CA", "--upstream-ca", "FILE",
-        Default::Words("none"), "PEM file of certificates to trust besides the public ones");
+        Preset::Words("none"), "PEM file of certificates to trust besides the public ones");
     UPSTREAM_HTTP2 = flagged("upstream-http2", "TRADOVATE_PROXY_UPSTREAM_HTTP2", "--upstream-http2", "yes|no",
-        Default::Text("no"), "speak HTTP/2 upstream where it is offered");
+        Preset::Text("no"), "speak HTTP/2 upstream where it is offered");
     STATE_DIR = flagged("state-dir", "TRADOVATE_PROXY_STATE_DIR", "--state-dir", "DIRECTORY",
-        Default::Words("`$XDG_STATE_HOME/tradovate-proxy`, or `~/.local/state/tradovate-proxy`, or \
+        Preset::Words("`$XDG_STATE_HOME/tradovate-proxy`, or `~/.local/state/tradovate-proxy`, or \
             `/var/lib/tradovate-proxy` without a home"),
         "where the session is kept over restarts");
-    CONFIG = flagged("config", "TRADOVATE_PROXY_CONFIG", "--config", "FILE", Default::Words("none"),
+    CONFIG = flagged("config", "TRADOVATE_PROXY_CONFIG", "--config", "FILE", Preset::Words("none"),
         "TOML file with any of these settings, by their keys");
-    LOG = flagged("log", "TRADOVATE_PROXY_LOG", "--log", "FILTER", Default::Text("info"),
+    LOG = flagged("log", "TRADOVATE_PROXY_LOG", "--log", "FILTER", Preset::Text("info"),
         "what is logged: a level, or `target=level,…`");
     LOG_FORMAT = flagged("log-format", "TRADOVATE_PROXY_LOG_FORMAT", "--log-format", "text|json",
-        Default::Text("text"), "how: a line for people, or one JSON object a line");
+        Preset::Text("text"), "how: a line for people, or one JSON object a line");
     WORKERS = flagged("workers", "TRADOVATE_PROXY_WORKERS", "--workers", "NUMBER",
-        Default::Words("one for each CPU"), "threads that serve requests");
+        Preset::Words("one for each CPU"), "threads that serve requests");
     DRAIN_TIMEOUT = flagged("drain-timeout", "TRADOVATE_PROXY_DRAIN_TIMEOUT", "--drain-timeout", "DURATION",
-        Default::Text("10s"), "how long requests in flight may take to finish after SIGTERM");
-    CONTENT_TYPES = plain("content-types", "TRADOVATE_PROXY_CONTENT_TYPES", "TYPE,TYPE", Default::Words("none"),
+        Preset::Text("10s"), "how long requests in flight may take to finish after SIGTERM");
+    CONTENT_TYPES = plain("content-types", "TRADOVATE_PROXY_CONTENT_TYPES", "TYPE,TYPE", Preset::Words("none"),
         "content types that request bodies may have besides `application/json`");
 
     LIMIT_BODY_BYTES = plain("limits.body-bytes", "TRADOVATE_PROXY_LIMIT_BODY_BYTES", "SIZE",
-        Default::Of(|| size_text(limits().body_bytes)), "largest request body; above it 413");
+        Preset::Of(|| size_text(limits().body_bytes)), "largest request body; above it 413");
     LIMIT_HEAD_BYTES = plain("limits.head-bytes", "TRADOVATE_PROXY_LIMIT_HEAD_BYTES", "SIZE",
-        Default::Of(|| size_text(limits().head_bytes)), "largest request head; above it 431, or 414");
+        Preset::Of(|| size_text(limits().head_bytes)), "largest request head; above it 431, or 414");
     LIMIT_CONNECTIONS = plain("limits.connections", "TRADOVATE_PROXY_LIMIT_CONNECTIONS", "NUMBER",
-        Default::Of(|| limits().connections.to_string()), "connections from callers at once; above it 503");
+        Preset::Of(|| limits().connections.to_string()), "connections from callers at once; above it 503");
     LIMIT_CONCURRENT_REQUESTS = plain("limits.concurrent-requests",
         "TRADOVATE_PROXY_LIMIT_CONCURRENT_REQUESTS", "NUMBER",
-        Default::Of(|| limits().concurrent_requests.to_string()), "requests in flight at once; above it 503");
+        Preset::Of(|| limits().concurrent_requests.to_string()), "requests in flight at once; above it 503");
 
     TIMEOUT_REQUEST_HEAD = plain("timeouts.request-head", "TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "DURATION",
-        Default::Of(|| duration_text(downstream().head)), "from the first byte of a request head to its last");
+        Preset::Of(|| duration_text(downstream().head)), "from the first byte of a request head to its last");
     TIMEOUT_DOWNSTREAM_IDLE = plain("timeouts.downstream-idle", "TRADOVATE_PROXY_TIMEOUT_DOWNSTREAM_IDLE",
-        "DURATION", Default::Of(|| duration_text(downstream().body_idle)),
+        "DURATION", Preset::Of(|| duration_text(downstream().body_idle)),
         "between two bytes that a caller sends or takes of a body");
     TIMEOUT_KEEP_ALIVE = plain("timeouts.keep-alive", "TRADOVATE_PROXY_TIMEOUT_KEEP_ALIVE", "DURATION",
-        Default::Of(|| duration_text(downstream().keep_alive)), "how long a caller's idle connection stays open");
+        Preset::Of(|| duration_text(downstream().keep_alive)), "how long a caller's idle connection stays open");
     TIMEOUT_TOKEN = plain("timeouts.token", "TRADOVATE_PROXY_TIMEOUT_TOKEN", "DURATION",
-        Default::Of(|| duration_text(downstream().token)), "how long a request waits for a token; then 503");
+        Preset::Of(|| duration_text(downstream().token)), "how long a request waits for a token; then 503");
     TIMEOUT_CONNECT = plain("timeouts.connect", "TRADOVATE_PROXY_TIMEOUT_CONNECT", "DURATION",
-        Default::Of(|| duration_text(upstream().connect)), "name lookup and TCP handshake with Tradovate");
+        Preset::Of(|| duration_text(upstream().connect)), "name lookup and TCP handshake with Tradovate");
     TIMEOUT_TLS = plain("timeouts.tls", "TRADOVATE_PROXY_TIMEOUT_TLS", "DURATION",
-        Default::Of(|| duration_text(upstream().tls)), "TLS handshake with Tradovate");
+        Preset::Of(|| duration_text(upstream().tls)), "TLS handshake with Tradovate");
     TIMEOUT_RESPONSE_HEAD = plain("timeouts.response-head", "TRADOVATE_PROXY_TIMEOUT_RESPONSE_HEAD", "DURATION",
-        Default::Of(|| duration_text(upstream().response_head)),
+        Preset::Of(|| duration_text(upstream().response_head)),
         "from the request's last byte to the response head; then 504");
     TIMEOUT_UPSTREAM_IDLE = plain("timeouts.upstream-idle", "TRADOVATE_PROXY_TIMEOUT_UPSTREAM_IDLE", "DURATION",
-        Default::Of(|| duration_text(upstream().body_idle)), "between two bytes of a response body");
+        Preset::Of(|| duration_text(upstream().body_idle)), "between two bytes of a response body");
     TIMEOUT_POOL_IDLE = plain("timeouts.pool-idle", "TRADOVATE_PROXY_TIMEOUT_POOL_IDLE", "DURATION",
-        Default::Of(|| duration_text(upstream().pool_idle)), "how long an unused connection to Tradovate is kept");
+        Preset::Of(|| duration_text(upstream().pool_idle)), "how long an unused connection to Tradovate is kept");
 }
 
 /// Where the state lives when nothing says otherwise: `XDG_STATE_HOME` if it is absolute, as its specification
@@ -213,7 +213,7 @@ const fn plain(
     key: &'static str,
     env: &'static str,
     form: &'static str,
-    default: Default,
+    default: Preset,
     what: &'static str,
 ) -> Setting {
     Setting { key, env, flag: None, form, default, kind: Kind::Plain, what }
@@ -224,14 +224,14 @@ const fn flagged(
     env: &'static str,
     flag: &'static str,
     form: &'static str,
-    default: Default,
+    default: Preset,
     what: &'static str,
 ) -> Setting {
     Setting { key, env, flag: Some(flag), form, default, kind: Kind::Plain, what }
 }
 
 const fn credential(key: &'static str, env: &'static str, kind: Kind, what: &'static str) -> Setting {
-    Setting { key, env, flag: None, form: "TEXT", default: Default::Words("required"), kind, what }
+    Setting { key, env, flag: None, form: "TEXT", default: Preset::Words("required"), kind, what }
 }
 
 fn limits() -> proxy::Limits {

@@ -128,8 +128,9 @@ fn each_timeout_and_limit_reaches_its_own_field() {
 fn secrets_come_from_files_without_their_last_newline() {
     let dir = tempfile::tempdir().unwrap();
     let sec = file(dir.path(), "sec", "from a file\r\n");
-    file(dir.path(), "password", "beside the TOML\n");
-    let toml = file(dir.path(), "proxy.toml", "[credentials]\npassword-file = 'password'\nname = 'n'\n");
+    let password = file(dir.path(), "password", "named in the TOML\n");
+    let toml = format!("[credentials]\npassword-file = '{password}'\nname = 'n'\n");
+    let toml = file(dir.path(), "proxy.toml", &toml);
     let environment = [
         ("TRADOVATE_SEC_FILE", sec.as_str()),
         ("TRADOVATE_PROXY_CONFIG", &toml),
@@ -138,7 +139,7 @@ fn secrets_come_from_files_without_their_last_newline() {
     ];
     let credentials = load(&[], &environment.into_iter().collect()).unwrap().credentials.unwrap();
     assert_eq!(credentials.sec.expose_secret(), "from a file");
-    assert_eq!(credentials.password.expose_secret(), "beside the TOML");
+    assert_eq!(credentials.password.expose_secret(), "named in the TOML");
     assert_eq!(credentials.name, "n");
 }
 
@@ -188,9 +189,9 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
     .collect();
     let text = faults(&environment);
     for expected in [
-        "TRADOVATE_NAME (default): missing, and needed to log in\n    what you sign in with at",
-        "TRADOVATE_PASSWORD (default): missing",
-        "TRADOVATE_APP_ID (default): missing, and needed to log in\n    from Tradovate's Application Settings",
+        "TRADOVATE_NAME: missing, and needed to log in\n    what you sign in with at",
+        "TRADOVATE_PASSWORD: missing",
+        "TRADOVATE_APP_ID: missing, and needed to log in\n    from Tradovate's Application Settings",
         "(TOML key: credentials.sec)",
         "TRADOVATE_CID (environment): not a whole number",
         "TRADOVATE_PROXY_ENV (environment): live means real money",

@@ -114,7 +114,7 @@ pub enum Invalid {
     /// No number and unit.
     #[error("not a duration: write a whole number and a unit, such as 1500ms, 10s, 5m or 1h")]
     Duration,
-    /// A duration above [`LONGEST`].
+    /// A duration of more than a day: a slip of the unit.
     #[error("longer than a day")]
     TooLong,
     /// A bound of zero.

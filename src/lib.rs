@@ -5,4 +5,5 @@ pub mod bearer;
 pub mod clock;
 pub mod origin;
 pub mod proxy;
+pub mod sandbox;
 pub mod upstream;

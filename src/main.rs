@@ -26,7 +26,9 @@ fn run() -> Exit {
     match command {
         Command::Check(flags) => cli::check(&flags, &environment),
         Command::Healthcheck(flags) => cli::healthcheck(&flags, &environment),
-        Command::Serve(flags) => start(Purpose::Serve, &flags, &environment, async |config| app::serve(config).await),
+        Command::Serve(flags) => {
+            start(Purpose::Serve, &flags, &environment, async |config| app::serve(config).await)
+        }
         Command::Sandbox(asked) => {
             let flags = asked.flags.clone();
             start(Purpose::Sandbox, &flags, &environment, async |config| app::sandbox(config, &asked).await)

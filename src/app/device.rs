@@ -12,13 +12,17 @@ pub(super) fn device_id(directory: &Path) -> io::Result<String> {
     let path = directory.join("device-id");
     match fs::read_to_string(&path) {
         Ok(id) if Uuid::try_parse(id.trim()).is_ok() => return Ok(id.trim().to_owned()),
-        Ok(_) => tracing::warn!(path = %path.display(), "holds no device id: a new one is made, which Tradovate may ask to approve"),
+        Ok(_) => {
+            let path = path.display();
+            tracing::warn!(%path, "no device id in it: making a new one, which Tradovate may ask to approve");
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let id = Uuid::new_v4().to_string();
     let beside = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     writeln!(file, "{id}")?;
     file.sync_all()?;
     fs::rename(&beside, &path)?;

@@ -30,7 +30,9 @@ pub enum AppError {
     Serve(#[from] ServeError),
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] io::Error),
-    #[error("the {part} task ended by itself, which only a defect can cause; the process stops rather than run without it")]
+    #[error(
+        "the {part} task ended by itself, which only a defect can cause; the process stops rather than run without it"
+    )]
     Ended { part: &'static str },
 }
 

@@ -14,7 +14,11 @@ mod sandbox;
 mod serve;
 mod signals;
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -105,11 +109,16 @@ impl App {
             content_types: config.content_types.clone(),
             clock: seat.clock,
             metrics: proxy::Metrics::register(&registry)?,
-            in_progress: Default::default(),
+            in_progress: AtomicUsize::new(0),
         };
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
-        let workers =
-            Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream_metrics, config.drain)?;
+        let workers = Workers::start(
+            config.workers.get(),
+            &Arc::new(proxy),
+            &connector,
+            &upstream_metrics,
+            config.drain,
+        )?;
         let admin = Admin::new(session.clone(), registry, facts)?;
         Ok(Self { listener, admin_listener, admin, renewer, workers, session })
     }
@@ -154,7 +163,10 @@ impl App {
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
         };
         if broken_off > 0 {
-            tracing::warn!(connections = broken_off, "broken off after the drain timeout; raise drain-timeout if that was work");
+            tracing::warn!(
+                connections = broken_off,
+                "broken off after the drain timeout; raise drain-timeout if that was work"
+            );
         }
         drop(end);
         settle(session, "session").await?;

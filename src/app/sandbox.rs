@@ -81,29 +81,30 @@ fn banner(sandbox: &Sandbox, app: Option<&App>) -> String {
         let _ = writeln!(text, "{line}");
     };
     let api = sandbox.http_addr();
-    match app.and_then(|app| Some((app.listen().ok()?, app.admin_listen().ok()?))) {
-        Some((proxy, admin)) => {
-            line(&format!("proxy          http://{proxy}/v1/   (plain HTTP; it holds the session)"));
-            line(&format!("admin          http://{admin}/status   /metrics   /readyz   /livez"));
-            line(&format!("simulated API  http://{api}/v1/   control: http://{api}/sandbox"));
-            line("");
-            line("Try, in another terminal:");
-            line(&format!("  curl http://{proxy}/v1/account/list"));
-            line(&format!("  curl http://{proxy}/v1/order/placeorder -H 'Content-Type: application/json' -d '{ORDER}'"));
-            line(&format!("  curl http://{proxy}/v1/order/list"));
-            line("");
-            line("No account, no money, nothing leaves this machine. Ctrl-C ends it.");
-        }
-        None => {
-            line(&format!("simulated API  http://{api}/v1/   control: http://{api}/sandbox"));
-            if let Some(tls) = sandbox.https_addr() {
-                line(&format!("over TLS       https://{tls}/v1/   certificate to trust: http://{api}/sandbox/ca"));
-            }
+    if let Some((proxy, admin)) = app.and_then(|app| Some((app.listen().ok()?, app.admin_listen().ok()?))) {
+        line(&format!("proxy          http://{proxy}/v1/   (plain HTTP; it holds the session)"));
+        line(&format!("admin          http://{admin}/status   /metrics   /readyz   /livez"));
+        line(&format!("simulated API  http://{api}/v1/   control: http://{api}/sandbox"));
+        line("");
+        line("Try, in another terminal:");
+        line(&format!("  curl http://{proxy}/v1/account/list"));
+        line(&format!(
+            "  curl http://{proxy}/v1/order/placeorder -H 'Content-Type: application/json' -d '{ORDER}'"
+        ));
+        line(&format!("  curl http://{proxy}/v1/order/list"));
+        line("");
+        line("No account, no money, nothing leaves this machine. Ctrl-C ends it.");
+    } else {
+        line(&format!("simulated API  http://{api}/v1/   control: http://{api}/sandbox"));
+        if let Some(tls) = sandbox.https_addr() {
             line(&format!(
-                "log in with    name {}  password {}  appId {}  cid {}  sec {}",
-                CREDENTIALS.name, CREDENTIALS.password, CREDENTIALS.app_id, CREDENTIALS.cid, CREDENTIALS.sec
+                "over TLS       https://{tls}/v1/   certificate to trust: http://{api}/sandbox/ca"
             ));
         }
+        line(&format!(
+            "log in with    name {}  password {}  appId {}  cid {}  sec {}",
+            CREDENTIALS.name, CREDENTIALS.password, CREDENTIALS.app_id, CREDENTIALS.cid, CREDENTIALS.sec
+        ));
     }
     text
 }

@@ -5,7 +5,7 @@ use crate::{
     auth::Vault,
     clock::Clock,
     config::Config,
-    tradovate::{Credentials, Environment, Hosts, TrustedSuffixes},
+    tradovate::{Credentials, Hosts, TrustedSuffixes},
 };
 
 /// Serves until a signal.
@@ -33,8 +33,10 @@ fn seat(config: &Config) -> Result<Seat, AppError> {
     let credentials = config.credentials.clone().ok_or(AppError::NoCredentials)?;
     let device_id = match credentials.device_id {
         Some(id) => id,
-        None => device_id(&config.state_dir)
-            .map_err(|source| AppError::Device { directory: config.state_dir.display().to_string(), source })?,
+        None => device_id(&config.state_dir).map_err(|source| AppError::Device {
+            directory: config.state_dir.display().to_string(),
+            source,
+        })?,
     };
     let hosts = match &config.upstream {
         Some(origin) => Hosts::Fixed(origin.clone()),

@@ -43,7 +43,7 @@ use crate::{
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
-    upstream,
+    tradovate, upstream,
 };
 
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
@@ -61,7 +61,7 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which Tradovate.
-    pub environment: Env,
+    pub environment: tradovate::Environment,
     /// Where callers connect.
     pub listen: SocketAddr,
     /// Where probes, scrapers and operators connect.
@@ -98,15 +98,6 @@ pub struct Config {
     values: Vec<Value>,
 }
 
-/// Which Tradovate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Env {
-    /// Simulated money.
-    Demo,
-    /// Real money.
-    Live,
-}
-
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -141,11 +132,11 @@ impl Config {
         let (credentials, environment, upstream, upstream_ca) = match purpose {
             Purpose::Serve => (
                 Credentials::read(layers),
-                Env::read(layers),
+                tradovate(layers),
                 layers.optional(&s::UPSTREAM_URL, |text| Ok(text.parse::<Origin>()?)),
                 layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default(),
             ),
-            Purpose::Sandbox => (None, Env::Demo, None, Vec::new()),
+            Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
         };
         let (listen, admin_listen) = listeners(layers);
         Self {
@@ -198,27 +189,15 @@ pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<SocketAd
     if layers.problems.is_empty() { Ok(address) } else { Err(ConfigErrors(layers.problems)) }
 }
 
-impl Env {
-    /// The name in settings, metrics, logs and `/status`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Demo => "demo",
-            Self::Live => "live",
-        }
+/// Which Tradovate; real money only where that was said twice.
+fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
+    let environment =
+        layers.value(&setting::ENV, |text| text.parse().map_err(|_| Invalid::Choice { of: "demo, live" }));
+    let confirmed = layers.value(&setting::LIVE, value::yes_or_no);
+    if environment == tradovate::Environment::Live && !confirmed {
+        layers.refuse(&setting::ENV, Fault::Unconfirmed);
     }
-
-    fn read(layers: &mut Layers<'_>) -> Self {
-        let environment = layers.value(&setting::ENV, |text| match text {
-            "demo" => Ok(Self::Demo),
-            "live" => Ok(Self::Live),
-            _ => Err(Invalid::Choice { of: "demo, live" }),
-        });
-        let confirmed = layers.value(&setting::LIVE, value::yes_or_no);
-        if environment == Self::Live && !confirmed {
-            layers.refuse(&setting::ENV, Fault::Unconfirmed);
-        }
-        environment
-    }
+    environment
 }
 
 /// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,

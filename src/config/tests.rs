@@ -39,7 +39,7 @@ fn file(dir: &Path, name: &str, text: &str) -> String {
 #[test]
 fn a_login_is_all_that_must_be_set() {
     let config = load(&[], &environment(&[])).unwrap();
-    assert_eq!(config.environment, Env::Demo);
+    assert_eq!(config.environment, tradovate::Environment::Demo);
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.limits, proxy::Limits::default());
@@ -217,7 +217,7 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
 #[test]
 fn live_and_open_listeners_need_their_confirmation() {
     let live = environment(&[("TRADOVATE_PROXY_ENV", "live"), ("TRADOVATE_PROXY_LIVE", "yes")]);
-    assert_eq!(load(&[], &live).unwrap().environment, Env::Live);
+    assert_eq!(load(&[], &live).unwrap().environment, tradovate::Environment::Live);
     for value in ["no", "1", "YES"] {
         let live = environment(&[("TRADOVATE_PROXY_ENV", "live"), ("TRADOVATE_PROXY_LIVE", value)]);
         assert!(load(&[], &live).is_err(), "{value}");
@@ -259,7 +259,7 @@ fn the_sandbox_leaves_the_real_login_alone() {
     .into_iter()
     .collect();
     let config = Config::load(Purpose::Sandbox, &Flags::default(), &environment).unwrap();
-    assert_eq!((config.environment, config.upstream), (Env::Demo, None));
+    assert_eq!((config.environment, config.upstream), (tradovate::Environment::Demo, None));
     assert!(config.credentials.is_none());
     assert_eq!(config.limits.connections, 5);
 }

@@ -15,7 +15,8 @@ pub(super) fn answer(call: SessionCall, session: &Session, now: Timestamp) -> Ve
         SessionCall::AccessToken | SessionCall::Renew => json!({
             "accessToken": PLACEHOLDER,
             "mdAccessToken": PLACEHOLDER,
-            "expirationTime": session.expires_at,
+            // Tradovate: milliseconds, UTC.
+            "expirationTime": format!("{:.3}", session.expires_at),
             "userStatus": session.user.status,
             "userId": session.user.id,
             "name": session.user.name,

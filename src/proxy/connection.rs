@@ -41,7 +41,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream) {
         wire: Vec::new(),
     };
     loop {
-        if !connection.inbound.has_bytes() && !connection.is_called(&worker).await {
+        if !connection.is_called(&worker).await {
             return;
         }
         match exchange(&worker, &mut connection).await {
@@ -73,12 +73,12 @@ pub(super) async fn turn_away(worker: &Worker, mut stream: TcpStream) {
 
 impl Connection {
     /// Waits for the first byte of a request; `false` if there will be none.
-    async fn is_called(&self, worker: &Worker) -> bool {
+    async fn is_called(&mut self, worker: &Worker) -> bool {
         let mut draining = worker.draining.clone();
         tokio::select! {
             // A request that has arrived is served even if the process begins to drain at the same moment.
             biased;
-            ready = timeout(worker.proxy.timeouts.keep_alive, self.stream.readable()) => matches!(ready, Ok(Ok(()))),
+            began = timeout(worker.proxy.timeouts.keep_alive, self.inbound.begin(&self.stream)) => began == Ok(true),
             _ = draining.wait_for(|&draining| draining) => false,
         }
     }

@@ -50,9 +50,22 @@ impl From<BadRequest> for Unread {
 }
 
 impl Inbound {
-    /// Whether the next request has begun to arrive already.
-    pub(super) fn has_bytes(&self) -> bool {
-        !self.inbox.is_empty()
+    /// Waits for the first bytes of a request, unless they came behind the last one; `false` if the caller
+    /// leaves instead. Holds no memory while it waits. Cancel safe.
+    pub(super) async fn begin(&mut self, stream: &TcpStream) -> bool {
+        while self.inbox.is_empty() {
+            if stream.readable().await.is_err() {
+                return false;
+            }
+            self.inbox.reserve(READ);
+            match stream.try_read_buf(&mut self.inbox) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+        }
+        true
     }
 
     pub(super) fn body(&self) -> &[u8] {

@@ -167,7 +167,9 @@ impl Observation<'_> {
     /// The answer's head, and what came with it, has been handed to the caller.
     pub(super) fn is_passed_on(&self) {
         self.metrics.added_latency.observe(self.read.elapsed().saturating_sub(self.upstream).as_secs_f64());
-        self.histogram(&self.metrics.upstream_duration).observe(self.upstream.as_secs_f64());
+        if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
+            histogram.observe(self.upstream.as_secs_f64());
+        }
     }
 
     /// How it ended.
@@ -175,14 +177,12 @@ impl Observation<'_> {
         self.completed = Some((status, outcome));
     }
 
-    fn histogram<'h>(&self, of: &'h [Histogram; 4]) -> &'h Histogram {
-        let effect = self.endpoint.map_or(Effect::Order, |endpoint| endpoint.effect);
-        match effect {
-            Effect::Read => &of[0],
-            Effect::Write => &of[1],
-            Effect::Order => &of[2],
-            Effect::Auth => &of[3],
-        }
+    /// The one for the request's effect, if the request came as far as having one.
+    fn histogram<'h>(&self, of: &'h [Histogram; 4]) -> Option<&'h Histogram> {
+        Effect::ALL
+            .iter()
+            .position(|&effect| Some(effect) == self.endpoint.map(|endpoint| endpoint.effect))
+            .map(|at| &of[at])
     }
 }
 
@@ -196,7 +196,9 @@ impl Drop for Observation<'_> {
         let (status, outcome) = self.completed.unwrap_or(aborted);
         self.metrics.in_flight.dec();
         self.metrics.count(endpoint, status, outcome);
-        self.histogram(&self.metrics.request_duration).observe(took.as_secs_f64());
+        if let Some(histogram) = self.histogram(&self.metrics.request_duration) {
+            histogram.observe(took.as_secs_f64());
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let matters =
             endpoint.is_some_and(|endpoint| matches!(endpoint.effect, Effect::Order | Effect::Write));

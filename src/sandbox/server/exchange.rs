@@ -23,7 +23,7 @@ use crate::sandbox::{
     },
     server::{
         body::{AnswerBody, Length},
-        head,
+        head::{self, Head},
         tap::{Break, Wire},
     },
     sessions::later,
@@ -31,7 +31,6 @@ use crate::sandbox::{
 };
 
 /// What the exchanges of one connection share.
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) wire: Wire,
@@ -48,7 +47,7 @@ pub(super) struct Severed;
 impl Connection {
     /// Answers a request, or severs the connection if that is its fate.
     pub(super) async fn serve(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Severed> {
-        let fields = head::fields(&request, &self.wire.take_read());
+        let Head { target, fields } = Head::of(&request, &self.wire.take_read());
         let (parts, body) = request.into_parts();
         let path = decode(parts.uri.path()).to_ascii_lowercase();
         if let Some(rest) =
@@ -77,7 +76,7 @@ impl Connection {
             connection: self.id,
             version: format!("{:?}", parts.version),
             method: parts.method.to_string(),
-            target: parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string),
+            target,
             headers: fields,
             trailers: head::grouped(&trailers),
             body: journal::body(&path, &body),
@@ -93,6 +92,9 @@ impl Connection {
             }
             // A request that ends before its body does was never made.
             Err(Unread::Broken) => return Err(Severed),
+        }
+        if !names_one_host(&parts) {
+            return Ok(self.answered(sequence, plain(&Reply::empty(StatusCode::BAD_REQUEST))));
         }
         let works = fault.as_ref().is_none_or(|fault| fault.handled || fault.action.keeps_the_answer());
         let reply = works.then(|| self.work(&call));
@@ -247,6 +249,11 @@ fn below_v1(path: &str) -> &str {
         None if path == "/auth/oauthtoken" => "auth/oauthtoken",
         None => "",
     }
+}
+
+/// RFC 9112 §3.2: an HTTP/1.1 request without exactly one `Host` is a 400.
+fn names_one_host(parts: &http::request::Parts) -> bool {
+    parts.version != Version::HTTP_11 || parts.headers.get_all(header::HOST).iter().count() == 1
 }
 
 enum Unread {

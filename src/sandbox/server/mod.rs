@@ -8,8 +8,6 @@ mod certificate;
 mod exchange;
 mod head;
 mod tap;
-#[cfg(test)]
-mod tests;
 
 use std::{
     io,

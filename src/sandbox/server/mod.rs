@@ -7,6 +7,9 @@ mod body;
 mod certificate;
 mod exchange;
 mod head;
+mod received;
+mod response;
+mod spoil;
 mod tap;
 
 use std::{

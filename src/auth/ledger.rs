@@ -133,6 +133,13 @@ impl Ledger {
         self.unseated = true;
     }
 
+    /// The seat is another one from now on: its fights are not ours. What was tried still counts, since upstream
+    /// counts by address too.
+    pub fn reseated(&mut self) {
+        self.kicks.clear();
+        self.unseated = false;
+    }
+
     /// When the seat may be taken back, if it is lost: at once the first time, then after growing gaps, so that
     /// two programs on one user do not throw each other out for ever.
     pub fn reclaim_at(&self) -> Option<Timestamp> {

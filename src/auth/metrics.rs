@@ -1,7 +1,7 @@
 //! The session's metrics.
 
 use jiff::Timestamp;
-use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::auth::{
     state::{Call, State, Status},
@@ -18,6 +18,7 @@ pub struct SessionMetrics {
     skew: IntGauge,
     stored: IntGauge,
     attempts: IntCounterVec,
+    kicks: IntCounter,
 }
 
 impl SessionMetrics {
@@ -61,6 +62,10 @@ impl SessionMetrics {
                 ),
                 &["call", "result"],
             )?,
+            kicks: IntCounter::new(
+                "tradovate_proxy_session_kicks_total",
+                "How often another login took this session's place",
+            )?,
         };
         for collector in [
             Box::new(metrics.state.clone()) as Box<dyn prometheus::core::Collector>,
@@ -70,6 +75,7 @@ impl SessionMetrics {
             Box::new(metrics.skew.clone()),
             Box::new(metrics.stored.clone()),
             Box::new(metrics.attempts.clone()),
+            Box::new(metrics.kicks.clone()),
         ] {
             registry.register(collector)?;
         }
@@ -83,6 +89,11 @@ impl SessionMetrics {
     /// A call ended; `result` is [`OK`] or a [`SourceError::label`](crate::auth::source::SourceError::label).
     pub(crate) fn attempted(&self, call: Call, result: &'static str) {
         self.attempts.with_label_values(&[call.name(), result]).inc();
+    }
+
+    /// Another login took the session's place.
+    pub(crate) fn kicked(&self) {
+        self.kicks.inc();
     }
 
     /// A token was published.

@@ -55,6 +55,8 @@ mod rules;
 mod server;
 mod sessions;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use control::{
     Control,

@@ -16,7 +16,6 @@ use crate::{
 };
 
 /// What connections, the control API and its in-process handle share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     state: Mutex<State>,
@@ -47,7 +46,6 @@ impl Shared {
 }
 
 /// The simulated broker and what is to go wrong with it.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) sessions: Sessions,

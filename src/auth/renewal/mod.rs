@@ -87,22 +87,27 @@ impl<S: TokenSource> Renewer<S> {
             let now = self.clock.now();
             let plan = self.plan(now);
             self.announce(plan, now);
-            match plan.action {
-                Action::At(errand, at) if at <= now => {
-                    let mut attempt = pin!(self.attempt(errand));
-                    tokio::select! {
-                        () = &mut attempt => {}
-                        () = &mut shutdown => {
-                            let _ = timeout(GRACE, attempt).await;
-                            return;
-                        }
-                    }
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = rejected(&self.publisher, self.unsuspected()) => {
+                    self.suspected = true;
+                    continue;
                 }
-                Action::At(..) | Action::Stop => tokio::select! {
-                    () = &mut shutdown => return,
-                    () = self.clock.sleep_until(self.wake_at(plan, now)) => {}
-                    () = rejected(&self.publisher, self.unsuspected()) => self.suspected = true,
-                },
+                () = self.clock.sleep_until(self.wake_at(plan, now)) => {}
+            }
+            let errand = match plan.action {
+                Action::At(errand, at) if at <= now => errand,
+                // Time has passed: decide anew.
+                Action::At(..) | Action::Stop => continue,
+            };
+            let mut attempt = pin!(self.attempt(errand));
+            tokio::select! {
+                () = &mut attempt => {}
+                () = &mut shutdown => {
+                    let _ = timeout(GRACE, attempt).await;
+                    return;
+                }
             }
         }
     }
@@ -213,6 +218,7 @@ impl<S: TokenSource> Renewer<S> {
         if left > NEAR_EXPIRY {
             tracing::error!(left_seconds = left.as_secs(), "another login has taken this session's place");
             self.record.ledger.kicked(now);
+            self.metrics.kicked();
         }
         // What was learnt of origin and user stays; the token goes.
         if let Some(stored) = &mut self.record.session {
@@ -246,7 +252,7 @@ impl<S: TokenSource> Renewer<S> {
 
     async fn store(&mut self) {
         let trouble = self.vault.save(&self.record).await.err();
-        if let Some(trouble) = &trouble {
+        if let (Some(trouble), None) = (&trouble, &self.status.store_trouble) {
             tracing::warn!(trouble, "the session cannot be stored and would not survive a restart");
         }
         self.status.store_trouble = trouble;
@@ -322,3 +328,5 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 mod scripted;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weather;

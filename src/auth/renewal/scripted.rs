@@ -19,7 +19,7 @@ use crate::{
         fingerprint::{Fingerprint, FingerprintKey},
         metrics::SessionMetrics,
         policy::RenewalPolicy,
-        source::{Grant, SourceError, TokenSource},
+        source::{Grant, Reached, SourceError, TokenSource},
         state::{Call, Status},
         store::{Reader, channel},
         token::Generation,
@@ -40,6 +40,15 @@ pub(super) enum Answer {
     Hang,
 }
 
+/// One call of the renewer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) call: Call,
+    pub(super) at: Timestamp,
+    pub(super) granted: bool,
+    pub(super) reached: Reached,
+}
+
 /// Minute 0 of every test.
 pub(super) fn start() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -49,16 +58,22 @@ pub(super) struct Scripted {
     clock: Clock,
     script: Arc<Mutex<VecDeque<Answer>>>,
     /// What follows the script.
-    then: fn() -> Answer,
-    calls: mpsc::UnboundedSender<(Call, Timestamp)>,
+    then: Box<dyn FnMut() -> Answer + Send>,
+    calls: mpsc::UnboundedSender<Made>,
     origin: Origin,
     granted: u64,
 }
 
 impl Scripted {
     async fn answer(&mut self, call: Call) -> Result<Grant, SourceError> {
-        let _ = self.calls.send((call, self.clock.now()));
-        let answer = self.script.lock().unwrap().pop_front().unwrap_or_else(self.then);
+        let scripted = self.script.lock().unwrap().pop_front();
+        let answer = scripted.unwrap_or_else(|| (self.then)());
+        let reached = match &answer {
+            Answer::Fail(error) => error.reached(),
+            Answer::Grant(_) | Answer::GrantWithoutExpiry | Answer::Hang => Reached::Unknown,
+        };
+        let granted = matches!(answer, Answer::Grant(_) | Answer::GrantWithoutExpiry);
+        let _ = self.calls.send(Made { call, at: self.clock.now(), granted, reached });
         let expires_at = match answer {
             Answer::Grant(minutes) => Some(self.clock.now() + SignedDuration::from_mins(minutes)),
             Answer::GrantWithoutExpiry => None,
@@ -104,7 +119,7 @@ pub(super) struct Rig {
     pub(super) reader: Reader,
     pub(super) registry: Registry,
     script: Arc<Mutex<VecDeque<Answer>>>,
-    calls: mpsc::UnboundedReceiver<(Call, Timestamp)>,
+    calls: mpsc::UnboundedReceiver<Made>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -116,7 +131,10 @@ impl Rig {
     }
 
     /// Answers from `script`, then always with `then`.
-    pub(super) fn ending(script: impl IntoIterator<Item = Answer>, then: fn() -> Answer) -> Self {
+    pub(super) fn ending(
+        script: impl IntoIterator<Item = Answer>,
+        then: impl FnMut() -> Answer + Send + 'static,
+    ) -> Self {
         Self::with(Vault::Memory, Clock::simulated(start()), script, then)
     }
 
@@ -124,14 +142,14 @@ impl Rig {
         vault: Vault,
         clock: Clock,
         script: impl IntoIterator<Item = Answer>,
-        then: fn() -> Answer,
+        then: impl FnMut() -> Answer + Send + 'static,
     ) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         let source = Scripted {
             clock: clock.clone(),
             script: Arc::clone(&script),
-            then,
+            then: Box::new(then),
             calls: sender,
             origin: "https://demo.tradovateapi.com".parse().unwrap(),
             granted: 0,
@@ -156,8 +174,13 @@ impl Rig {
 
     /// The next call and its minute.
     pub(super) async fn call(&mut self) -> (Call, f64) {
-        let (call, at) = self.calls.recv().await.expect("the renewer lives");
-        (call, minute(at))
+        let made = self.made().await;
+        (made.call, minute(made.at))
+    }
+
+    /// The next call with all that is known of it.
+    pub(super) async fn made(&mut self) -> Made {
+        self.calls.recv().await.expect("the renewer lives")
     }
 
     /// Every call of the next `span`.

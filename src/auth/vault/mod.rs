@@ -54,7 +54,6 @@ impl Vault {
             Ok(record) if record.seat == seat => Ok(record),
             Ok(record) => {
                 file.set_aside("it belongs to another user or upstream");
-                // The broker counts by address too, so what was tried still counts.
                 Ok(record.reseated(seat))
             }
             Err(unusable) => {

@@ -60,7 +60,8 @@ impl Record {
     }
 
     /// The same past, with nobody's session.
-    pub(super) fn reseated(self, seat: &str) -> Self {
+    pub(super) fn reseated(mut self, seat: &str) -> Self {
+        self.ledger.reseated();
         Self { seat: seat.to_owned(), session: None, ..self }
     }
 

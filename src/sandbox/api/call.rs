@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::sandbox::api::reply::Reply;
 
-/// A request: method is not part of it, since Tradovate does not insist on methods.
-#[derive(Debug)]
+/// A request: method is not part of it, since Tradovate does not insist on methods. Not
+/// `Debug`: it holds the bearer.
 pub(crate) struct Call<'a> {
     /// Decoded, in lower case, without `/v1/`. Tradovate: paths are case-insensitive.
     pub(crate) path: &'a str,

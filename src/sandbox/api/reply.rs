@@ -7,15 +7,14 @@ use serde_json::{Map, Value, json};
 
 use crate::sandbox::sessions::Penalty;
 
-/// Status and body; the header fields that every answer has are added on the way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Status and body; the header fields that every answer has are added on the way out. Not `Debug`: it may hold
+/// a grant.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) content: Content,
 }
 
 /// A body and its type.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// None.
     Empty,

@@ -7,6 +7,7 @@
 //! The invariant: one accepted command makes one record, and ids only grow. The same body sent twice makes two
 //! orders, which is how double sending shows.
 
+mod entry;
 mod execution;
 pub(crate) mod library;
 mod market;

@@ -61,6 +61,11 @@ impl Fault {
         self
     }
 
+    /// Whether the broker works on the request.
+    pub(crate) fn lets_the_broker_work(&self) -> bool {
+        self.handled || self.action.keeps_the_answer()
+    }
+
     /// What cannot be sent of it, if anything: a status that ends no exchange, a field that is none.
     pub fn problem(&self) -> Option<String> {
         let interim = self.informational.iter().find(|status| !(102..200).contains(*status));
@@ -176,7 +181,7 @@ pub enum Action {
 
 impl Action {
     /// Whether the broker works on the request whatever [`Fault::handled`] says.
-    pub(crate) fn keeps_the_answer(&self) -> bool {
+    fn keeps_the_answer(&self) -> bool {
         match self {
             Self::Pass
             | Self::TruncatedJson

@@ -7,7 +7,7 @@ pub(crate) mod faults;
 pub(crate) mod journal;
 pub(crate) mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -22,7 +22,7 @@ use crate::sandbox::{
 };
 
 /// A handle on a running sandbox. Cheap to clone; clones act on the same sandbox, and may outlive it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Control {
     shared: Arc<Shared>,
 }
@@ -152,7 +152,9 @@ impl Control {
     pub fn reset(&self) {
         let now = self.now();
         let mut state = self.shared.lock();
-        *state = State::new(state.rules.clone(), now);
+        let mut journal = std::mem::take(&mut state.journal);
+        journal.clear();
+        *state = State { journal, ..State::new(state.rules.clone(), now) };
         drop(state);
         self.shared.announce();
     }
@@ -167,5 +169,11 @@ impl Control {
             // The sender lives in `self.shared`, so the channel cannot close while this waits.
             let _ = changes.changed().await;
         }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("now", &self.now()).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,6 @@ use crate::sandbox::{
 };
 
 /// What is told to a caller of the control API.
-#[derive(Debug)]
 pub(crate) enum Told {
     /// JSON.
     Json(StatusCode, Value),

@@ -13,8 +13,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 /// A body that may be slow, endless, cut off or followed by trailers. Holds what it was given and no more: a
-/// huge one repeats one static block.
-#[derive(Debug)]
+/// huge one repeats one static block. Not `Debug`: it may be a grant.
 pub(crate) struct AnswerBody {
     source: Source,
     piece: usize,
@@ -23,19 +22,16 @@ pub(crate) struct AnswerBody {
     length: Length,
 }
 
-#[derive(Debug)]
 enum Source {
     Whole(Bytes),
     Block { left: u64 },
 }
 
-#[derive(Debug)]
 struct Pause {
     each: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(Debug)]
 enum End {
     Clean,
     Trailers(Option<HeaderMap>),

@@ -2,10 +2,22 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
-/// Header fields in the order and case in which they were sent where the bytes are at hand, which is HTTP/1
-/// without pipelining; otherwise as the HTTP stack groups them, by name.
-pub(super) fn fields<B>(request: &Request<B>, read: &[u8]) -> Vec<(String, String)> {
-    as_sent(request, read).unwrap_or_else(|| grouped(request.headers()))
+/// Target and header fields, for the journal.
+pub(super) struct Head {
+    pub(super) target: String,
+    pub(super) fields: Vec<(String, String)>,
+}
+
+impl Head {
+    /// The target byte for byte and the fields in the order and case in which they were sent where the bytes are
+    /// at hand, which is HTTP/1 without pipelining; otherwise as the HTTP stack understood them.
+    pub(super) fn of<B>(request: &Request<B>, read: &[u8]) -> Self {
+        as_sent(request, read).unwrap_or_else(|| {
+            let target = request.uri().path_and_query();
+            let target = target.map_or_else(|| request.uri().to_string(), ToString::to_string);
+            Self { target, fields: grouped(request.headers()) }
+        })
+    }
 }
 
 /// Fields grouped by name.
@@ -16,7 +28,7 @@ pub(super) fn grouped(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-fn as_sent<B>(request: &Request<B>, read: &[u8]) -> Option<Vec<(String, String)>> {
+fn as_sent<B>(request: &Request<B>, read: &[u8]) -> Option<Head> {
     if request.version() > Version::HTTP_11 {
         return None;
     }
@@ -26,7 +38,10 @@ fn as_sent<B>(request: &Request<B>, read: &[u8]) -> Option<Vec<(String, String)>
     // What was kept may begin in the middle of an earlier, pipelined request: then it is another head.
     let same =
         head.method == Some(request.method().as_str()) && head.headers.len() == request.headers().len();
-    (complete && same).then(|| head.headers.iter().map(|field| text(field.name, field.value)).collect())
+    (complete && same).then(|| Head {
+        target: head.path.unwrap_or_default().to_owned(),
+        fields: head.headers.iter().map(|field| text(field.name, field.value)).collect(),
+    })
 }
 
 fn text(name: &str, value: &[u8]) -> (String, String) {

@@ -7,9 +7,10 @@ mod body;
 mod certificate;
 mod exchange;
 mod head;
+mod received;
+mod response;
+mod spoil;
 mod tap;
-#[cfg(test)]
-mod tests;
 
 use std::{
     io,

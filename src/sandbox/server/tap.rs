@@ -20,7 +20,6 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 /// A connection of either kind.
-#[derive(Debug)]
 pub(super) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -36,17 +35,17 @@ impl Socket {
 }
 
 /// A connection with a hand on it.
-#[derive(Debug)]
 pub(super) struct Tap {
     socket: Socket,
     wire: Wire,
 }
 
 /// The hand. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Wire(Arc<Mutex<Script>>);
 
-#[derive(Debug, Default)]
+/// Not `Debug`: it holds what was read, bearer and all.
+#[derive(Default)]
 struct Script {
     read: Vec<u8>,
     before: Bytes,
@@ -54,7 +53,7 @@ struct Script {
     broken: Option<Break>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Output {
     /// What the HTTP stack writes.
     #[default]

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub(crate) use limits::{Limits, Penalty};
-use token::{Refresh, Token, mint};
+use token::{Kept, Refresh, Token, mint};
 pub(crate) use token::{digest, scrub};
 pub use verdict::Refusal;
 pub(crate) use verdict::Verdict;
@@ -31,8 +31,8 @@ use crate::sandbox::rules::{OldToken, RenewalToken, Rules};
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     opened: Vec<Session>,
-    tokens: HashMap<String, Token>,
-    refresh: HashMap<String, Refresh>,
+    tokens: HashMap<Kept, Token>,
+    refresh: HashMap<Kept, Refresh>,
     pub(crate) limits: Limits,
     next_serial: u64,
 }
@@ -68,7 +68,7 @@ impl Sessions {
         match rules.renewal_token {
             RenewalToken::Same => {
                 let expires_at = later(now, rules.token_life);
-                if let Some(known) = self.tokens.get_mut(token) {
+                if let Some(known) = self.tokens.get_mut(&Kept::of(token)) {
                     known.expires_at = expires_at;
                 }
                 self.extend(session, expires_at);
@@ -89,7 +89,7 @@ impl Sessions {
     /// What a request's `Authorization` fields are worth.
     pub(crate) fn judge<'a>(&self, fields: impl Iterator<Item = &'a HeaderValue>, now: Timestamp) -> Verdict {
         verdict::judge(fields, |bearer| {
-            let token = self.tokens.get(bearer)?;
+            let token = self.tokens.get(&Kept::of(bearer))?;
             let session = self.opened.iter().find(|session| session.id == token.session)?;
             Some(verdict::of(token, session.closed.is_some(), now))
         })
@@ -110,13 +110,13 @@ impl Sessions {
         self.next_serial += 1;
         let refresh = mint("refresh", self.next_serial);
         let expires_at = later(now, rules.refresh_token_life);
-        self.refresh.insert(refresh.clone(), Refresh { session, expires_at });
+        self.refresh.insert(Kept::of(&refresh), Refresh { session, expires_at });
         refresh
     }
 
     /// Takes a refresh token in: it is used up, and stands for a grant and its successor, if it was good.
     pub(crate) fn redeem(&mut self, refresh: &str, now: Timestamp, rules: &Rules) -> Option<(Grant, String)> {
-        let known = self.refresh.remove(refresh)?;
+        let known = self.refresh.remove(&Kept::of(refresh))?;
         if known.expires_at <= now {
             return None;
         }
@@ -138,7 +138,7 @@ impl Sessions {
         self.next_serial += 1;
         let (serial, expires_at) = (self.next_serial, later(now, rules.token_life));
         let (access, md) = (mint("access", serial), mint("md", serial));
-        self.tokens.insert(access.clone(), Token { session, serial, expires_at, superseded: false });
+        self.tokens.insert(Kept::of(&access), Token { session, serial, expires_at, superseded: false });
         self.extend(session, expires_at);
         Grant { session, access, md, expires_at }
     }

@@ -51,6 +51,16 @@ pub(crate) fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// A minted string as the broker keeps it: what it handed out cannot be told again, not even by accident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Kept([u8; 32]);
+
+impl Kept {
+    pub(crate) fn of(minted: &str) -> Self {
+        Self(Sha256::digest(minted.as_bytes()).into())
+    }
+}
+
 /// A name for a secret that can be compared but not used.
 pub(crate) fn digest(secret: &[u8]) -> String {
     let hash = Sha256::digest(secret);

@@ -68,7 +68,8 @@ impl ResponseHead {
                 chunked = true;
             }
         }
-        self.length = length;
+        // RFC 9110 §8.6: a 204 has no length to speak of.
+        self.length = length.filter(|_| self.status != StatusCode::NO_CONTENT);
         // RFC 9112 §6.3, in its order.
         self.framing = match (length, chunked) {
             (Some(_), true) => return Err(BadResponse::Framing),

@@ -95,8 +95,7 @@ impl Workers {
                 let body = move || {
                     let work = async move {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
-                        let worker = Rc::new(Worker::new(proxy, upstream, draining.clone()));
-                        work(worker, arrivals, draining, drain).await
+                        work(Rc::new(Worker::new(proxy, upstream, draining)), arrivals, drain).await
                     };
                     let broken_off = runtime.block_on(LocalSet::new().run_until(work));
                     // Nobody listens any more when the process ends without waiting.
@@ -156,19 +155,10 @@ impl Workers {
 }
 
 /// What one worker thread does. Returns how many connections it had to break off.
-async fn work(
-    worker: Rc<Worker>,
-    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
-    mut draining: watch::Receiver<bool>,
-    drain: Duration,
-) -> usize {
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>, drain: Duration) -> usize {
     let tasks = TaskTracker::new();
-    loop {
-        let arrival = tokio::select! {
-            arrival = arrivals.recv() => arrival,
-            _ = draining.wait_for(|&draining| draining) => None,
-        };
-        let Some(arrival) = arrival else { break };
+    // Ends when accepting does; what was accepted before is still served.
+    while let Some(arrival) = arrivals.recv().await {
         let worker = Rc::clone(&worker);
         tasks.spawn_local(async move {
             match arrival {

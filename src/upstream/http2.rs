@@ -1,13 +1,15 @@
 //! An exchange over HTTP/2, by hyper.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
     body::{Body as _, Incoming},
-    client::conn::http2::{SendRequest, handshake},
+    client::conn::http2::{Builder, SendRequest},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::timeout;
 
 use crate::upstream::{Failure, Timeouts, UpstreamError, connect::Stream};
@@ -17,8 +19,15 @@ pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped.
 pub(super) async fn start(stream: Stream) -> Result<Sender, UpstreamError> {
-    let (sender, connection) =
-        handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(UpstreamError::Http2)?;
+    let (sender, connection) = Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        // One connection carries everything, so one that has died silently must be noticed, not waited for.
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Http2)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "an HTTP/2 connection to upstream ended");
@@ -82,3 +91,6 @@ impl Http2Answer {
         self.response.body().is_end_stream()
     }
 }
+
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);

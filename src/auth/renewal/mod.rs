@@ -193,7 +193,9 @@ impl<S: TokenSource> Renewer<S> {
             origin: grant.origin.or(origin).unwrap_or_else(|| self.source.origin().clone()),
             user: grant.user.or(user).unwrap_or_default(),
         };
-        self.status.clock_skew_seconds = grant.server_date.map(|date| skew(Some(date), now).as_secs());
+        if grant.server_date.is_some() {
+            self.status.clock_skew_seconds = Some(skew(grant.server_date, now).as_secs());
+        }
         self.ended(errand, OK, now);
         tracing::info!(call = errand.call().name(), expires_at = %granted.expires_at, origin = %granted.origin, "token granted");
         self.publish(granted, bearer, now);

@@ -36,6 +36,8 @@ pub(super) enum Answer {
     Grant(i64),
     /// A token without a legible expiry.
     GrantWithoutExpiry,
+    /// A token of 80 minutes, and the origin to use it at.
+    GrantAt(&'static str),
     Fail(SourceError),
     Hang,
 }
@@ -70,13 +72,17 @@ impl Scripted {
         let answer = scripted.unwrap_or_else(|| (self.then)());
         let reached = match &answer {
             Answer::Fail(error) => error.reached(),
-            Answer::Grant(_) | Answer::GrantWithoutExpiry | Answer::Hang => Reached::Unknown,
+            Answer::Grant(_) | Answer::GrantWithoutExpiry | Answer::GrantAt(_) | Answer::Hang => {
+                Reached::Unknown
+            }
         };
-        let granted = matches!(answer, Answer::Grant(_) | Answer::GrantWithoutExpiry);
+        let granted = !matches!(answer, Answer::Fail(_) | Answer::Hang);
         let _ = self.calls.send(Made { call, at: self.clock.now(), granted, reached });
-        let expires_at = match answer {
-            Answer::Grant(minutes) => Some(self.clock.now() + SignedDuration::from_mins(minutes)),
-            Answer::GrantWithoutExpiry => None,
+        let in_minutes = |minutes| Some(self.clock.now() + SignedDuration::from_mins(minutes));
+        let (expires_at, origin) = match answer {
+            Answer::Grant(minutes) => (in_minutes(minutes), None),
+            Answer::GrantWithoutExpiry => (None, None),
+            Answer::GrantAt(origin) => (in_minutes(80), Some(origin.parse().unwrap())),
             Answer::Fail(error) => return Err(error),
             Answer::Hang => std::future::pending().await,
         };
@@ -86,7 +92,7 @@ impl Scripted {
             expires_at,
             server_date: None,
             user: None,
-            origin: None,
+            origin,
         })
     }
 }

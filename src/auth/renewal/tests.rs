@@ -181,6 +181,10 @@ async fn a_kicked_session_is_reclaimed_at_once_and_then_after_growing_gaps() {
         rig.answer(refused());
         let (call, kicked) = rig.call().await;
         assert_eq!(call, Call::Renew, "a 401 never leads to a login by itself");
+        if generation > 1 {
+            rig.until(|status| status.state == State::Kicked).await;
+            assert!(rig.reader.current().is_none(), "a dead token is sent no more");
+        }
         let (call, reclaimed) = rig.call().await;
         assert_eq!(call, Call::Acquire);
         generation += 1;
@@ -188,6 +192,40 @@ async fn a_kicked_session_is_reclaimed_at_once_and_then_after_growing_gaps() {
         gaps.push((reclaimed - kicked).round());
     }
     assert_eq!(gaps, [0.0, 1.0, 5.0, 15.0, 60.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_just_before_its_expiry_has_run_out_and_nobody_was_kicked() {
+    let mut rig = Rig::new([Answer::Grant(80), refused()]);
+    rig.published(1).await;
+    rig.call().await;
+    rig.clock.advance(Duration::from_secs(80 * 60 - 30)).unwrap();
+    assert_eq!(rig.call().await.0, Call::Renew);
+    rig.published(2).await;
+    let text = prometheus::TextEncoder::new().encode_to_string(&rig.registry.gather()).unwrap();
+    assert!(text.contains("tradovate_proxy_session_kicks_total 0\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_origin_moves_with_the_token_and_stays_when_an_answer_names_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::simulated(start());
+    let open = || Vault::open(directory.path()).unwrap();
+    let script =
+        [Answer::Grant(80), Answer::GrantAt("https://demo-eval-7.tradovateapi.com"), Answer::Grant(80)];
+    let rig = Rig::with(open(), clock.clone(), script, || Answer::Grant(80));
+    for (generation, host) in [
+        (1, "demo.tradovateapi.com"),
+        (2, "demo-eval-7.tradovateapi.com"),
+        (3, "demo-eval-7.tradovateapi.com"),
+    ] {
+        rig.published(generation).await;
+        assert_eq!(rig.reader.current().unwrap().origin.host(), host);
+    }
+    rig.stop().await;
+    let rig = Rig::with(open(), clock, [], || Answer::Grant(80));
+    rig.published(4).await;
+    assert_eq!(rig.reader.current().unwrap().origin.host(), "demo-eval-7.tradovateapi.com");
 }
 
 #[tokio::test(start_paused = true)]

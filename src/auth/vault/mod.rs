@@ -63,7 +63,7 @@ impl Vault {
         }
     }
 
-    /// Stores `record` in place of the last one. Runs on a thread of its own; waits at most [`PATIENCE`] for it.
+    /// Stores `record` in place of the last one. Runs on a thread of its own; waits a few seconds for it at most.
     /// A dropped future leaves the write to finish by itself.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The two session calls over HTTP.
 //!
 //! A client of its own, apart from the one that forwards requests: no pool, no redirects, no proxy from the
-//! environment, no retries, and an answer of at most [`LARGEST_ANSWER`]. A login is put on the wire once per
+//! environment, no retries, and an answer of bounded length. A login is put on the wire once per
 //! call, so every convenience that might put it there twice is off.
 
 mod failure;

@@ -146,8 +146,8 @@ fn every_form_of_an_instant_is_read() {
     ] {
         assert_eq!(instant(text).unwrap().to_string(), "2026-11-20T16:20:00Z", "{text}");
     }
-    for text in ["", "tomorrow", "2026-11-20", "2026-13-40T00:00:00Z"] {
-        assert_eq!(instant(text).filter(|_| text.len() != 10), None, "{text}");
+    for text in ["", "tomorrow", "1795190400", "2026-13-40T00:00:00Z"] {
+        assert_eq!(instant(text), None, "{text}");
     }
 }
 

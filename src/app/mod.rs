@@ -8,6 +8,7 @@
 //! Whichever part ends before it was told to takes the process down with an error: a proxy whose session task
 //! has died silently is the worst state there is.
 
+mod core_dump;
 mod device;
 mod error;
 mod sandbox;
@@ -23,6 +24,7 @@ use std::{
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+pub use core_dump::forbid_core_dumps;
 pub use error::AppError;
 pub use sandbox::sandbox;
 pub use serve::serve;

@@ -29,8 +29,8 @@ pub enum ProxyError {
         limit: usize,
     },
     /// The caller's fault: what it asks for.
-    #[error("refused: {0:?}")]
-    Refused(Refusal),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
@@ -246,53 +246,44 @@ fn bad_request(bad: BadRequest) -> Problem {
 }
 
 fn refused(refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Method => Problem {
-            allow: Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            ..Problem::refused(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "CONNECT and TRACE are not forwarded: one opens a tunnel, the other would send the token back",
-                "use GET for reads and POST with a JSON body for everything else",
-            )
-        },
-        Refusal::Upgrade => Problem::refused(
+    let (status, code, help) = match refusal {
+        Refusal::Method => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "use GET for reads and POST with a JSON body for everything else",
+        ),
+        Refusal::Upgrade => (
             StatusCode::NOT_IMPLEMENTED,
             "upgrade-not-implemented",
-            "switching protocols (WebSocket) is not implemented by this proxy",
             "use the REST endpoints here, or connect to Tradovate's WebSocket directly with a token of your own",
         ),
-        Refusal::Target => Problem::refused(
+        Refusal::Target => (
             StatusCode::BAD_REQUEST,
             "bad-target",
-            "the request target is neither a path nor a URL of this proxy",
             "point the client's base URL at the proxy, not its proxy setting: http://127.0.0.1:8080/v1/…",
         ),
-        Refusal::NotTheApi => Problem::refused(
+        Refusal::NotTheApi => (
             StatusCode::NOT_FOUND,
             "not-the-api",
-            "only paths below /v1/ are forwarded",
             "try /v1/account/list; metrics, health and status are on the admin listener",
         ),
-        Refusal::AmbiguousPath => Problem::refused(
-            StatusCode::BAD_REQUEST,
-            "ambiguous-path",
-            "the path can be read in more than one way (empty or dot segment, ';', '\\' or needless percent-encoding)",
-            "write the path plainly, as the API documents it",
-        ),
-        Refusal::Credentials => Problem::refused(
+        Refusal::AmbiguousPath => {
+            (StatusCode::BAD_REQUEST, "ambiguous-path", "write the path plainly, as the API documents it")
+        }
+        Refusal::Credentials => (
             StatusCode::FORBIDDEN,
             "credentials-endpoint",
-            "this endpoint would disclose, replace or end the credentials that the proxy holds",
             "make this call directly to Tradovate, with the proxy stopped",
         ),
-        Refusal::ContentType => Problem::refused(
+        Refusal::ContentType => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "content-type",
-            "the body is not marked as application/json",
             "with curl: -H 'Content-Type: application/json' (or --json instead of -d); other types: setting content-types",
         ),
-    }
+    };
+    // RFC 9110 §15.5.6: a 405 names what is allowed.
+    let allow = (refusal == Refusal::Method).then_some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    Problem { allow, ..Problem::refused(status, code, refusal.to_string(), help) }
 }
 
 fn upstream(failure: &Failure) -> Problem {

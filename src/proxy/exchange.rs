@@ -1,17 +1,15 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
-use std::rc::Rc;
-
 use http::StatusCode;
+use tokio::net::TcpStream;
 
 use crate::{
     auth::Generation,
-    http1::Framing,
     hygiene::{Received, Scrubbed},
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
-        inbound::{Head, Unread},
+        inbound::{Head, Stop},
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route},
@@ -32,70 +30,47 @@ pub(super) enum After {
 }
 
 /// Serves one request.
-pub(super) async fn exchange(worker: &Rc<Worker>, connection: &mut Connection) -> After {
+pub(super) async fn exchange(worker: &Worker, connection: &mut Connection) -> After {
+    let mut observation = worker.metrics.observe();
+    match serve(worker, connection, &mut observation).await {
+        Ok(after) => after,
+        Err(Stop::Gone) => After::Abort,
+        Err(Stop::Error(error)) => refuse(worker, connection, &error, &mut observation).await,
+    }
+}
+
+async fn serve(
+    worker: &Worker,
+    connection: &mut Connection,
+    observation: &mut Observation<'_>,
+) -> Result<After, Stop> {
     let Connection { stream, head, inbound, buffer, wire } = connection;
     let proxy = &*worker.proxy;
-    let mut observation = worker.metrics.observe();
 
-    // Receive the head; whoever breaks a rule of framing is told, and the connection ends.
-    if let Err(unread) = inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await {
-        let mut outbound = worker.outbound(stream, buffer, None);
-        return refuse(unread, &mut outbound, &mut observation).await;
-    }
-
-    // Route it, and let the body come only if it is wanted.
-    let route = Route::of(&head.read, &head.bytes, &proxy.endpoints, &proxy.content_types);
-    let received = match &route {
-        Ok(route) => {
-            observation.is_for(route.endpoint);
-            inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await
-        }
-        Err(refusal) => Err(Unread::Error(ProxyError::Refused(*refusal))),
-    };
+    // Judge the head before the body is let in.
+    inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
+    let route = Route::of(&head.read, &head.bytes, &proxy.endpoints, &proxy.content_types)?;
+    observation.is_for(route.endpoint);
+    inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await?;
     observation.is_read();
+
+    // From here on the request is whole, and one of a bounded number.
+    let _permit = worker.admit()?;
+    worker.wait_for_token().await?;
+
     let mut outbound = worker.outbound(stream, buffer, Some(head));
-    let route = match (route, received) {
-        (Ok(route), Ok(())) => route,
-        (_, Err(unread)) => {
-            // The body, if there is one, has not been read.
-            outbound.keep_alive &= head.read.framing() == Framing::Empty;
-            return refuse(unread, &mut outbound, &mut observation).await;
+    match route.by {
+        Answerer::Proxy(call) => {
+            let body = compat::answer(call, &*worker.token()?, worker.now());
+            Ok(answer_locally(&body, &mut outbound, observation).await)
         }
-        (Err(refusal), Ok(())) => {
-            return refuse(ProxyError::Refused(refusal).into(), &mut outbound, &mut observation).await;
-        }
-    };
-
-    // Admit it, and wait for a token if there is none yet.
-    let permit = match worker.admit() {
-        Ok(permit) => permit,
-        Err(error) => return refuse(error.into(), &mut outbound, &mut observation).await,
-    };
-    if let Err(error) = worker.wait_for_token().await {
-        return refuse(error.into(), &mut outbound, &mut observation).await;
-    }
-
-    // Answer it: here, or by upstream.
-    let after = match route.by {
-        Answerer::Proxy(call) => match worker.token() {
-            Ok(session) => {
-                let body = compat::answer(call, &session, worker.now());
-                drop(session);
-                respond_locally(&body, &mut outbound, &mut observation).await
-            }
-            Err(error) => refuse(error.into(), &mut outbound, &mut observation).await,
-        },
         Answerer::Upstream => {
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
-            match forward(worker, request, route.endpoint.effect, wire, &mut outbound, &mut observation).await
-            {
-                Ok(answer) => pass_on(answer, &mut outbound, &mut observation).await,
-                Err(error) => refuse(error.into(), &mut outbound, &mut observation).await,
-            }
+            let effect = route.endpoint.effect;
+            let answer = forward(worker, request, effect, wire, &mut outbound, observation).await?;
+            Ok(pass_on(answer, &mut outbound, observation).await)
         }
-    };
-    drop(permit);
-    after
+    }
 }
 
 /// Sends a request and waits for the head of its answer.
@@ -185,7 +160,7 @@ async fn pass_on(
     }
 }
 
-async fn respond_locally(
+async fn answer_locally(
     body: &[u8],
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
@@ -199,12 +174,19 @@ async fn respond_locally(
 }
 
 /// Tells the caller why there is no answer from upstream.
-async fn refuse(unread: Unread, outbound: &mut Outbound<'_>, observation: &mut Observation<'_>) -> After {
-    let Unread::Error(error) = unread else { return After::Abort };
-    tracing::debug!(error = &error as &dyn std::error::Error, "answered with a problem");
+async fn refuse(
+    worker: &Worker,
+    connection: &mut Connection,
+    error: &ProxyError,
+    observation: &mut Observation<'_>,
+) -> After {
+    tracing::debug!(error = error as &dyn std::error::Error, "answered with a problem");
+    let Connection { stream, head, inbound, buffer, .. } = connection;
     let problem = error.problem();
-    outbound.keep_alive &= !error.ends_connection();
     observation.complete(problem.status, error.label());
+    let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    // What is left of an unread body would be taken for the next request.
+    outbound.keep_alive &= inbound.is_whole() && !error.ends_connection();
     match outbound.problem(&problem).await {
         Ok(()) if outbound.keep_alive => After::KeepAlive,
         Ok(()) => After::Close,
@@ -213,10 +195,10 @@ async fn refuse(unread: Unread, outbound: &mut Outbound<'_>, observation: &mut O
 }
 
 impl Worker {
-    /// How to answer the request with this head; before one could be read, in the plainest way.
+    /// How to answer the request with this head; where none could be read, in the plainest way.
     fn outbound<'a>(
         &self,
-        stream: &'a mut tokio::net::TcpStream,
+        stream: &'a mut TcpStream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
     ) -> Outbound<'a> {

@@ -19,6 +19,16 @@ pub(super) struct Inbound {
     /// Bytes read and not yet taken: of this request, and of those sent behind it without waiting.
     inbox: Vec<u8>,
     body: Vec<u8>,
+    progress: Progress,
+}
+
+/// How much of the current request has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Nothing,
+    Head,
+    Whole,
 }
 
 /// A request head beside the bytes it points into.
@@ -28,24 +38,18 @@ pub(super) struct Head {
     pub(super) read: RequestHead,
 }
 
-/// Why no request could be read.
+/// Why a request goes no further.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum Stop {
     /// The caller is to be told.
     Error(ProxyError),
     /// There is nobody to tell.
     Gone,
 }
 
-impl From<ProxyError> for Unread {
-    fn from(error: ProxyError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<BadRequest> for Unread {
-    fn from(bad: BadRequest) -> Self {
-        Self::Error(bad.into())
+impl<E: Into<ProxyError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
     }
 }
 
@@ -68,6 +72,16 @@ impl Inbound {
         true
     }
 
+    /// Whether the current request's head has been read.
+    pub(super) fn has_head(&self) -> bool {
+        self.progress != Progress::Nothing
+    }
+
+    /// Whether the current request has been read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.progress == Progress::Whole
+    }
+
     pub(super) fn body(&self) -> &[u8] {
         &self.body
     }
@@ -79,8 +93,9 @@ impl Inbound {
         head: &mut Head,
         limits: &Limits,
         timeouts: &Timeouts,
-    ) -> Result<(), Unread> {
+    ) -> Result<(), Stop> {
         self.body.clear();
+        self.progress = Progress::Nothing;
         let deadline = Instant::now() + timeouts.head;
         let mut scanner = HeadScanner::default();
         loop {
@@ -89,7 +104,10 @@ impl Inbound {
                     head.bytes.clear();
                     head.bytes.extend_from_slice(&self.inbox[..len]);
                     self.inbox.drain(..len);
-                    return Ok(head.read.read(&head.bytes)?);
+                    head.read.read(&head.bytes)?;
+                    let is_whole = head.read.framing() == Framing::Empty;
+                    self.progress = if is_whole { Progress::Whole } else { Progress::Head };
+                    return Ok(());
                 }
                 Scanned::Partial if self.inbox.len() < limits.head_bytes => {}
                 Scanned::Partial if scanner.in_first_line() => return Err(BadRequest::TargetTooLong.into()),
@@ -97,7 +115,7 @@ impl Inbound {
                 Scanned::BareLf => return Err(BadRequest::BareLf.into()),
             }
             match timeout_at(deadline, fill(stream, &mut self.inbox)).await {
-                Ok(Ok(0) | Err(_)) => return Err(Unread::Gone),
+                Ok(Ok(0) | Err(_)) => return Err(Stop::Gone),
                 Ok(Ok(_)) => {}
                 Err(_) => return Err(ProxyError::SlowRequest(timeouts.head).into()),
             }
@@ -112,7 +130,7 @@ impl Inbound {
         head: &Head,
         limits: &Limits,
         timeouts: &Timeouts,
-    ) -> Result<(), Unread> {
+    ) -> Result<(), Stop> {
         let limit = limits.body_bytes;
         let framing = head.read.framing();
         if let Framing::Length(length) = framing {
@@ -121,7 +139,7 @@ impl Inbound {
         }
         // RFC 9110 §10.1.1: not needed once some of the body is here.
         if head.read.expects_continue() && framing != Framing::Empty && self.inbox.is_empty() {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Unread::Gone)?;
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Stop::Gone)?;
         }
         let mut decoder = BodyDecoder::new(framing);
         while !decoder.is_done() {
@@ -138,10 +156,11 @@ impl Inbound {
             match timeout(timeouts.body_idle, fill(stream, &mut self.inbox)).await {
                 Ok(Ok(0)) => return Err(BadRequest::Incomplete.into()),
                 Ok(Ok(_)) => {}
-                Ok(Err(_)) => return Err(Unread::Gone),
+                Ok(Err(_)) => return Err(Stop::Gone),
                 Err(_) => return Err(ProxyError::SlowRequest(timeouts.body_idle).into()),
             }
         }
+        self.progress = Progress::Whole;
         Ok(())
     }
 

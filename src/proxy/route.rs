@@ -41,21 +41,24 @@ pub enum SessionCall {
 }
 
 /// Why a request is refused by what it asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each says what it means in its message")]
 pub enum Refusal {
-    /// `CONNECT`, `TRACE`.
+    #[error("CONNECT and TRACE are not forwarded: one opens a tunnel, the other would send the token back")]
     Method,
-    /// Any `Upgrade` but the offer of h2c.
+    #[error("switching protocols (WebSocket) is not implemented by this proxy")]
     Upgrade,
-    /// Neither origin-form nor an absolute form of our own authority.
+    #[error("the request target is neither a path nor a URL of this proxy")]
     Target,
-    /// Not below `/v1/`.
+    #[error("only paths below /v1/ are forwarded")]
     NotTheApi,
-    /// A path with two readings.
+    #[error(
+        "the path can be read in more than one way (empty or dot segment, ';', '\\' or needless percent-encoding)"
+    )]
     AmbiguousPath,
-    /// An endpoint that would disclose, replace or end the proxy's own credentials.
+    #[error("this endpoint would disclose, replace or end the credentials that the proxy holds")]
     Credentials,
-    /// A body that a web page could have sent without asking.
+    #[error("the body is not marked as application/json")]
     ContentType,
 }
 

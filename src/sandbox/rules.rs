@@ -75,7 +75,7 @@ impl Default for Rules {
             renewal_token: RenewalToken::New,
             old_token: OldToken::Lives,
             requests_per_hour: Some(5_000),
-            api_hosts: ApiHosts::Absent,
+            api_hosts: ApiHosts::Own,
             grant_fields: GrantFields::Full,
             without_permission: Vec::new(),
             trading: Trading::Open,
@@ -176,6 +176,9 @@ pub enum OldToken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiHosts {
+    /// Every key leads back to the sandbox: its TLS listener if it has one, else the plain one. With a port, which
+    /// the real values never have; without it no client could follow them.
+    Own,
     /// No such field.
     Absent,
     /// The public hosts of the real API.

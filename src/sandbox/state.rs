@@ -24,8 +24,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, rules: Rules) -> Self {
-        let state = Mutex::new(State::new(rules, clock.now()));
+    pub(crate) fn new(clock: Clock, rules: Rules, authority: String) -> Self {
+        let state = Mutex::new(State::new(rules, authority, clock.now()));
         Self { clock, state, changes: watch::Sender::new(0) }
     }
 
@@ -48,6 +48,8 @@ impl Shared {
 /// The simulated broker and what is to go wrong with it.
 pub(crate) struct State {
     pub(crate) rules: Rules,
+    /// Where clients that follow `apiHosts` find the sandbox again.
+    pub(crate) authority: String,
     pub(crate) sessions: Sessions,
     pub(crate) book: Book,
     pub(crate) faults: Faults,
@@ -55,9 +57,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(rules: Rules, now: Timestamp) -> Self {
+    pub(crate) fn new(rules: Rules, authority: String, now: Timestamp) -> Self {
         Self {
             rules,
+            authority,
             sessions: Sessions::default(),
             book: Book::new(now),
             faults: Faults::default(),

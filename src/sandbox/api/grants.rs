@@ -13,7 +13,7 @@ use crate::sandbox::{
 };
 
 /// As `accesstokenrequest` and `renewaccesstoken` answer it.
-pub(crate) fn session_json(grant: &Grant, rules: &Rules) -> Value {
+pub(crate) fn session_json(grant: &Grant, rules: &Rules, authority: &str) -> Value {
     let mut body = json!({
         "accessToken": grant.access,
         "expirationTime": instant_text(grant.expires_at),
@@ -36,11 +36,17 @@ pub(crate) fn session_json(grant: &Grant, rules: &Rules) -> Value {
             fields.insert(name.to_owned(), Value::Bool(value));
         }
     }
-    with_hosts(body, rules)
+    with_hosts(body, rules, authority)
 }
 
 /// As `oauthtoken` answers it. Tradovate: other names, and seconds in place of an instant.
-pub(crate) fn oauth_json(grant: &Grant, refresh: &str, now: Timestamp, rules: &Rules) -> Value {
+pub(crate) fn oauth_json(
+    grant: &Grant,
+    refresh: &str,
+    now: Timestamp,
+    rules: &Rules,
+    authority: &str,
+) -> Value {
     let body = json!({
         "access_token": grant.access,
         "token_type": "Bearer",
@@ -49,12 +55,13 @@ pub(crate) fn oauth_json(grant: &Grant, refresh: &str, now: Timestamp, rules: &R
         "refresh_token_expires_in": rules.refresh_token_life.as_secs(),
         "id_token": "SIM.id.token",
     });
-    with_hosts(body, rules)
+    with_hosts(body, rules, authority)
 }
 
-fn with_hosts(mut body: Value, rules: &Rules) -> Value {
+fn with_hosts(mut body: Value, rules: &Rules, authority: &str) -> Value {
     let hosts = match &rules.api_hosts {
         ApiHosts::Absent => return body,
+        ApiHosts::Own => public_hosts().into_iter().map(|(key, _)| (key, authority.into())).collect(),
         ApiHosts::Public => public_hosts(),
         ApiHosts::Override(hosts) => {
             let mut all = public_hosts();

@@ -36,7 +36,7 @@ struct Login {
 pub(crate) fn acquire(state: &mut State, call: &Call<'_>, now: Timestamp) -> Result<Reply, Reply> {
     // Tradovate: a GET without a body is a 400.
     let login: Login = call.json()?;
-    let State { sessions, rules, .. } = state;
+    let State { sessions, rules, authority, .. } = state;
     if sessions.limits.is_locked(now) {
         match rules.lock_answer {
             LockAnswer::Penalty => {}
@@ -62,19 +62,19 @@ pub(crate) fn acquire(state: &mut State, call: &Call<'_>, now: Timestamp) -> Res
         return Ok(Reply::error_text(text));
     }
     let grant = sessions.open(OpenedBy::Login, now, rules);
-    Ok(Reply::json(&grants::session_json(&grant, rules)))
+    Ok(Reply::json(&grants::session_json(&grant, rules, authority)))
 }
 
 /// Extends the session that the bearer belongs to.
 pub(crate) fn renew(state: &mut State, call: &Call<'_>, session: u64, now: Timestamp) -> Reply {
-    let State { sessions, rules, .. } = state;
+    let State { sessions, rules, authority, .. } = state;
     if let Err(penalty) = sessions.limits.admit_renewal(now, rules) {
         return Reply::penalty(&penalty);
     }
     let bearer = call.headers.get(AUTHORIZATION).and_then(|field| field.to_str().ok()).unwrap_or_default();
     let token = bearer.strip_prefix("Bearer ").unwrap_or_default();
     let grant = sessions.renew(session, token, now, rules);
-    Reply::json(&grants::session_json(&grant, rules))
+    Reply::json(&grants::session_json(&grant, rules, authority))
 }
 
 /// Who the bearer belongs to.

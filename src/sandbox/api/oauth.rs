@@ -29,10 +29,10 @@ pub(crate) fn token(state: &mut State, call: &Call<'_>, now: Timestamp) -> Resul
         Some(_) => return Ok(refusal("unsupported_grant_type", None)),
         None => return Ok(refusal("invalid_request", None)),
     }
-    let State { sessions, rules, .. } = state;
+    let State { sessions, rules, authority, .. } = state;
     let redeemed = sessions.redeem(field("refresh_token").unwrap_or_default(), now, rules);
     Ok(match redeemed {
-        Some((grant, next)) => Reply::json(&grants::oauth_json(&grant, &next, now, rules)),
+        Some((grant, next)) => Reply::json(&grants::oauth_json(&grant, &next, now, rules, authority)),
         None => refusal("invalid_token", None),
     })
 }

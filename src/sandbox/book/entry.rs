@@ -96,6 +96,10 @@ impl Book {
         let mut version = terms.version(id, change.order_qty);
         version.id = command;
         self.versions.push(version);
+        if let Some(order) = self.orders.get_mut(&id) {
+            // A stop that was reached is another stop now.
+            order.is_triggered = false;
+        }
         self.command(command, id, CommandType::Modify, change.cl_ord_id.clone(), change.is_automated, now);
         self.report(command, id, ExecutionType::Replaced, status, None, now);
         self.settle(id, Arrival::Order, now);

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{from_value, json};
 
 use super::*;
@@ -165,6 +166,105 @@ fn an_order_that_may_not_wait_expires() {
         ticket(json!({"action": "Buy", "orderType": "Limit", "price": 6000.0, "timeInForce": "FOK"}));
     let id = book.place(&ticket, now(), &rules()).unwrap();
     assert_eq!(status(&book, id), "Expired");
+}
+
+#[test]
+fn a_modified_stop_limit_waits_for_its_new_stop() {
+    let mut book = book();
+    let stop = json!({"action": "Buy", "orderType": "StopLimit", "stopPrice": 6750.0, "price": 6751.0});
+    let id = book.place(&ticket(stop), now(), &rules()).unwrap();
+    price(&mut book, 6760.0);
+    assert_eq!(status(&book, id), "Working", "reached, but the market is beyond the limit");
+    let change =
+        json!({"orderId": id, "orderQty": 1, "orderType": "StopLimit", "stopPrice": 6770.0, "price": 6771.0});
+    book.modify(&from_value(change).unwrap(), now(), &rules()).unwrap().unwrap();
+    price(&mut book, 6765.0);
+    assert_eq!(status(&book, id), "Working");
+    price(&mut book, 6770.0);
+    assert_eq!(status(&book, id), "Filled");
+}
+
+/// What random trading may do.
+#[derive(Clone, Debug)]
+enum Move {
+    Place { order: usize, linked: bool },
+    Cancel(usize),
+    Modify(usize),
+    Price(i32),
+    Liquidate,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        (0..ORDERS, any::<bool>()).prop_map(|(order, linked)| Move::Place { order, linked }),
+        (0..40_usize).prop_map(Move::Cancel),
+        (0..40_usize).prop_map(Move::Modify),
+        (6_700..6_780_i32).prop_map(Move::Price),
+        Just(Move::Liquidate),
+    ];
+    proptest::collection::vec(one, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_traded_the_book_agrees_with_itself(moves in moves()) {
+        let mut book = book();
+        let mut accepted = 0;
+        for one in moves {
+            let ids: Vec<i64> = book.orders.keys().copied().collect();
+            let pick = |at: usize| ids.get(at).copied().unwrap_or(1);
+            match one {
+                Move::Place { order, linked: false } => {
+                    accepted += usize::from(book.place(&ticket(order_of(order)), now(), &rules()).is_ok());
+                }
+                Move::Place { order, linked: true } => {
+                    let other = ticket(order_of(order + 1)).terms;
+                    let placed = book.place_oco(&ticket(order_of(order)), &other, now(), &rules());
+                    accepted += if placed.is_ok() { 2 } else { 0 };
+                }
+                Move::Cancel(at) => drop(book.cancel(pick(at), None, now())),
+                Move::Modify(at) => {
+                    let change = json!({"orderId": pick(at), "orderQty": 2, "orderType": "Limit", "price": 6735.0});
+                    drop(book.modify(&from_value(change).unwrap(), now(), &rules()));
+                }
+                Move::Price(to) => price(&mut book, f64::from(to)),
+                Move::Liquidate => {
+                    accepted += usize::from(book.liquidate(3_570_918, now(), &rules()).is_ok());
+                }
+            }
+        }
+        prop_assert_eq!(book.orders.len(), accepted, "one accepted command, one order");
+        let signed = |fill: &Fill| if fill.action == records::Side::Buy { fill.qty } else { -fill.qty };
+        let held: i32 = book.positions.iter().map(|position| position.net_pos).sum();
+        prop_assert_eq!(book.fills.iter().map(signed).sum::<i32>(), held, "positions are what fills made");
+        for order in book.orders.values() {
+            let fills = book.fills.iter().filter(|fill| fill.order_id == order.id).count();
+            prop_assert_eq!(fills, usize::from(order.ord_status == records::OrderStatus::Filled));
+            let other = order.oco_id.and_then(|other| book.orders.get(&other));
+            let both = other.is_some_and(|other| other.ord_status == records::OrderStatus::Filled) && fills > 0;
+            prop_assert!(!both, "both of a pair were filled");
+        }
+        let ids = book.execution_reports.iter().map(|report| report.id);
+        prop_assert!(ids.clone().zip(ids.skip(1)).all(|(one, next)| one < next), "ids only grow");
+        // What was realised, and what is still open, is what the trades were worth at today's price.
+        let market = book.price(Contract::named("ESZ6").unwrap());
+        let worth: f64 = book.fills.iter().map(|fill| f64::from(signed(fill)) * (market - fill.price)).sum();
+        let told = book.cash_snapshot()["totalPnL"].as_f64().unwrap();
+        prop_assert!((told - worth * 50.0).abs() < 0.01, "{told} is not {}", worth * 50.0);
+    }
+}
+
+const ORDERS: usize = 6;
+
+fn order_of(which: usize) -> Value {
+    match which % ORDERS {
+        0 => json!({"action": "Buy", "orderType": "Market"}),
+        1 => json!({"action": "Sell", "orderType": "Market", "orderQty": 3}),
+        2 => json!({"action": "Buy", "orderType": "Limit", "price": 6730.0}),
+        3 => json!({"action": "Sell", "orderType": "Stop", "stopPrice": 6720.0, "orderQty": 2}),
+        4 => json!({"action": "Buy", "orderType": "StopLimit", "stopPrice": 6750.0, "price": 6755.0}),
+        _ => json!({"action": "Sell", "orderType": "MIT", "price": 6760.0}),
+    }
 }
 
 fn book() -> Book {

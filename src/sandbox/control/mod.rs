@@ -154,7 +154,7 @@ impl Control {
         let mut state = self.shared.lock();
         let mut journal = std::mem::take(&mut state.journal);
         journal.clear();
-        *state = State { journal, ..State::new(state.rules.clone(), now) };
+        *state = State { journal, ..State::new(state.rules.clone(), state.authority.clone(), now) };
         drop(state);
         self.shared.announce();
     }

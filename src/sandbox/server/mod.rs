@@ -71,7 +71,7 @@ impl Sandbox {
         let ca_pem =
             tls.as_ref().map_or_else(|| Arc::from(""), |(_, identity)| Arc::from(identity.ca_pem.as_str()));
 
-        let shared = Arc::new(Shared::new(options.clock, options.rules));
+        let shared = Arc::new(Shared::new(options.clock, options.rules, https.unwrap_or(http).to_string()));
         let control = Control::new(Arc::clone(&shared));
         let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();

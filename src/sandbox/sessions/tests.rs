@@ -103,6 +103,20 @@ fn the_sixteenth_renewal_in_an_hour_is_penalised() {
 }
 
 #[test]
+fn back_off_is_a_rule_of_its_own() {
+    let back_off = Duration::from_secs(15);
+    let rules = Rules { login_back_off: back_off, renewal_back_off: back_off, ..Rules::default() };
+    let mut limits = Limits::default();
+    limits.note_login_failure(at(0), &rules);
+    let penalty = limits.login_penalty(at(5), &rules).unwrap();
+    assert_eq!((penalty.wait, penalty.captcha), (Duration::from_secs(10), true));
+    assert_eq!(limits.login_penalty(at(15), &rules), None);
+    limits.admit_renewal(at(0), &rules).unwrap();
+    assert!(!limits.admit_renewal(at(14), &rules).unwrap_err().captcha);
+    limits.admit_renewal(at(15), &rules).unwrap();
+}
+
+#[test]
 fn a_refresh_token_is_good_once_and_not_for_ever() {
     let (mut sessions, rules) = (Sessions::default(), Rules::default());
     let seed = sessions.mint_refresh(None, at(0), &rules);

@@ -17,7 +17,12 @@ async fn a_login_answers_every_field_and_its_token_opens_the_api() {
     {
         assert!(body.get(field).is_some(), "{field} in {body}");
     }
-    assert!(body.get("apiHosts").is_none(), "nobody is sent to the real broker unasked");
+    let own = sandbox.http_addr().to_string();
+    let hosts = body["apiHosts"].as_object().unwrap();
+    assert!(
+        hosts.contains_key("reportingDemo") && hosts.values().all(|host| *host == own),
+        "nobody is sent to the real broker unasked: {hosts:?}"
+    );
     let accounts = call(&sandbox, "GET /v1/account/list", &access_token(&answer), "").await;
     assert_eq!(accounts.json()[0]["name"], "DEMO15460");
     assert_eq!(accounts.header("via"), Some("1.1 google"));

@@ -28,7 +28,7 @@ async fn answers_that_take_the_place_of_the_brokers() {
             307,
             "",
         ),
-        (Action::Penalty { seconds: 5, captcha: true }, 200, "{\"p-captcha\":true"),
+        (Action::Penalty { seconds: 5, captcha: true }, 200, "{\"p-ticket\":"),
         (Action::Empty, 200, ""),
         (Action::EmptyJson, 200, "{}"),
         (Action::GarbageJson, 200, "{\"accessToken\": \"SIM-"),

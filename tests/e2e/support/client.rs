@@ -81,7 +81,8 @@ impl Client {
 
     /// Reads an answer that may break off.
     pub(crate) async fn try_answer_to(&mut self, request: &str) -> Result<Answer, Broken> {
-        within("an answer", self.read_answer(request.starts_with("HEAD "))).await
+        let line = request.lines().next().unwrap_or_default();
+        within(&format!("the answer to {line:?}"), self.read_answer(request.starts_with("HEAD "))).await
     }
 
     /// Reads the next head alone: an interim answer, or one whose body is to be read bit by bit.

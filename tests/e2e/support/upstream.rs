@@ -20,8 +20,22 @@ use tradovate_proxy::clock::Clock;
 use super::{
     client::TOKEN,
     message::{Framing, Head, end_of_head},
+    proxy::{Proxy, Setup},
     wait::within,
 };
+
+/// A raw upstream, and a proxy in front of it with a live session.
+pub(crate) async fn raw() -> (RawUpstream, Proxy) {
+    raw_with(|setup| setup).await
+}
+
+/// The same, with settings of its own.
+pub(crate) async fn raw_with(settings: impl FnOnce(Setup) -> Setup) -> (RawUpstream, Proxy) {
+    let upstream = RawUpstream::start().await;
+    let setup = Setup::before(&format!("http://{}", upstream.address), &upstream.clock);
+    let proxy = settings(setup).live().await;
+    (upstream, proxy)
+}
 
 /// Listens until it is dropped. It answers session calls by itself; every other request goes to the test.
 #[derive(Debug)]

@@ -12,3 +12,5 @@
 mod support;
 
 mod forwarding;
+mod headers;
+mod refusals;

@@ -56,6 +56,11 @@ async fn the_forwarded_request_is_written_anew_and_nothing_else() {
             "GET /v1/account/list?a=b HTTP/1.1\r\nHost: localhost:8080\r\nACCEPT:  */*  \r\n\r\n",
             format!("GET /v1/account/list?a=b HTTP/1.1\r\nHost: {authority}\r\nACCEPT: */*\r\n{auth}\r\n"),
         ),
+        // Not in RFC 3986, and seen all the same.
+        (
+            "GET /v1/account/list?q=\"<>[]^`{|}\\ HTTP/1.1\r\nHost: a\r\n\r\n",
+            format!("GET /v1/account/list?q=\"<>[]^`{{|}}\\ HTTP/1.1\r\nHost: {authority}\r\n{auth}\r\n"),
+        ),
         // RFC 9112 §3.2.2: a server must take the absolute form; what is sent on is the origin form.
         (
             "GET http://LocalHost/v1/account/list HTTP/1.1\r\nHost: localhost\r\n\r\n",

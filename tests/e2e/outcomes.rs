@@ -333,6 +333,26 @@ async fn not_sent_is_never_said_of_a_request_that_upstream_has_seen() {
 }
 
 #[tokio::test]
+async fn an_order_of_which_only_a_part_could_be_written_has_an_unknown_outcome() {
+    // More than the buffers on the way hold, so that the connection dies while it is being written.
+    let large = format!("{{\"text\": \"{}\"}}", "x".repeat(16 << 20));
+    for way in Way::ALL {
+        let stage = Stage::with(way, |setup| setup.with("TRADOVATE_PROXY_LIMIT_BODY_BYTES", "20MiB")).await;
+        for warm in [false, true] {
+            let mut client = stage.client().await;
+            if warm {
+                client.ask(READ, "").await;
+            }
+            stage.control().forget_requests();
+            stage.control().inject(Fault::next("order/placeorder", Action::ResetUnread));
+            let answer = client.ask(ORDERS, &large).await;
+            is_failure(&answer, 502, "connection-lost", "unknown", &format!("{way:?} warm {warm}"));
+            assert_eq!(stage.seen().len(), 1, "{way:?} warm {warm}: {:?}", stage.seen());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_401_to_a_token_that_has_been_replaced_since_sends_a_read_once_more_and_an_order_never() {
     let (mut upstream, proxy) = raw().await;
     let mut client = proxy.client().await;

@@ -1,2 +1,76 @@
-//! Placeholder until the assembly stands.
-fn main() {}
+//! Arguments, configuration, logs, the application, an exit code; everything else is in the library.
+
+use std::process::ExitCode;
+
+use tokio::runtime;
+use tradovate_proxy::{
+    app::{self, AppError},
+    cli::{self, Command, Exit, complain},
+    config::{Config, Environment, Flags, Purpose, handover},
+    telemetry,
+};
+
+fn main() -> ExitCode {
+    run().into()
+}
+
+fn run() -> Exit {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(unparsed) => return unparsed.explain(),
+    };
+    let environment = match handover::receive() {
+        Ok(environment) => environment,
+        Err(error) => return fail(&error, Exit::System),
+    };
+    match command {
+        Command::Check(flags) => cli::check(&flags, &environment),
+        Command::Healthcheck(flags) => cli::healthcheck(&flags, &environment),
+        Command::Serve(flags) => {
+            start(Purpose::Serve, &flags, &environment, async |config| app::serve(config).await)
+        }
+        Command::Sandbox(asked) => {
+            let flags = asked.flags.clone();
+            start(Purpose::Sandbox, &flags, &environment, async |config| app::sandbox(config, &asked).await)
+        }
+    }
+}
+
+/// What both long-running commands begin with.
+fn start(
+    purpose: Purpose,
+    flags: &Flags,
+    environment: &Environment,
+    serve: impl AsyncFnOnce(&Config) -> Result<(), AppError>,
+) -> Exit {
+    if let Err(error) = handover::shed(environment) {
+        return fail(&error, Exit::System);
+    }
+    let config = match Config::load(purpose, flags, environment) {
+        Ok(config) => config,
+        Err(errors) => return fail(&errors, Exit::Config),
+    };
+    if let Err(error) = telemetry::start(&config.log, config.log_format) {
+        return fail(&error, Exit::System);
+    }
+    if let Err(error) = app::forbid_core_dumps() {
+        tracing::warn!(%error, "core dumps could not be forbidden; one would hold the access token");
+    }
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, Exit::System),
+    };
+    match runtime.block_on(serve(&config)) {
+        Ok(()) => {
+            // A blocked disk must not hold up an end that was asked for.
+            runtime.shutdown_background();
+            Exit::Success
+        }
+        Err(error) => fail(&error, error.exit()),
+    }
+}
+
+fn fail(error: &dyn std::error::Error, exit: Exit) -> Exit {
+    complain(&error);
+    exit
+}

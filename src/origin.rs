@@ -67,7 +67,8 @@ impl FromStr for Origin {
         }
         let default_port = if tls { 443 } else { 80 };
         let port = match authority.port() {
-            None if authority.as_str().ends_with(':') => return Err(OriginError::NotAUrl),
+            // `port` is silent about one that is empty or too large.
+            None if !authority.as_str().ends_with(authority.host()) => return Err(OriginError::NotAUrl),
             None => default_port,
             Some(port) => port.as_str().parse().ok().filter(|&port| port != 0).ok_or(OriginError::NotAUrl)?,
         };

@@ -82,6 +82,23 @@ pub struct Status {
     pub store_trouble: Option<String>,
 }
 
+impl Status {
+    /// How things stand before anything was tried.
+    pub fn starting(now: Timestamp) -> Self {
+        Self {
+            state: State::Starting,
+            since: now,
+            reason: None,
+            advice: None,
+            next: None,
+            last: None,
+            last_success: None,
+            clock_skew_seconds: None,
+            store_trouble: None,
+        }
+    }
+}
+
 /// A call that changes the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {

@@ -3,11 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{bearer::Bearer, origin::Origin};
 
 /// Which publication of the token: grows by one with each, so that a late 401 can be told from a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Generation(pub u64);
 
 impl Generation {
@@ -42,7 +44,7 @@ pub struct Session {
 }
 
 /// Whose session it is, as the login told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Tradovate: `userId`.
     pub id: i64,

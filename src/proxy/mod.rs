@@ -1,5 +1,138 @@
-//! The data path.
+//! The data path: what happens to one request.
+//!
+//! ```text
+//! connection ─▶ exchange ─▶ inbound   read the head, whole and strictly
+//!                           route     may it ask this? who answers?
+//!                           inbound   read the body, whole
+//!                           admit     one of a bounded number
+//!                           token     the one that is current, or 503
+//!                           hygiene   scrub, then authorise            (crate::hygiene)
+//!                           upstream  one lease, sent at most once     (crate::upstream)
+//!                           outbound  stream the answer back
+//! ```
+//!
+//! Invariants: upstream sees no byte of a request before the whole of it is here; an `order` or `write` is
+//! never sent again once a byte of it may have left; past expiry nothing is sent; and whatever ends a request
+//! is counted. What a request touches belongs to its worker's thread, save the token, which it reads without a
+//! lock.
 
+mod compat;
+mod connection;
+mod error;
+mod exchange;
+mod inbound;
 mod limits;
+mod metrics;
+mod outbound;
+pub mod route;
 
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+use tokio::{net::TcpStream, sync::watch};
+
+pub use compat::PLACEHOLDER;
+pub use error::{NoToken, Problem, ProxyError};
 pub use limits::{Limits, Timeouts};
+pub use metrics::Metrics;
+
+use crate::{
+    auth::{Current, Reader},
+    clock::Clock,
+    proxy::metrics::LocalMetrics,
+    tradovate::Endpoints,
+    upstream::Upstream,
+};
+
+/// What every worker shares: none of it changes, but for one counter.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where the token comes from.
+    pub session: Reader,
+    /// What each path does.
+    pub endpoints: Endpoints,
+    /// Bounds on what callers hold.
+    pub limits: Limits,
+    /// Bounds on how long they may take.
+    pub timeouts: Timeouts,
+    /// Content types of request bodies accepted besides `application/json`.
+    pub content_types: Vec<String>,
+    /// Wall time.
+    pub clock: Clock,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// Requests in progress on all workers.
+    pub in_progress: AtomicUsize,
+}
+
+/// One thread's share of the data path.
+#[derive(Debug)]
+pub struct Worker {
+    proxy: Arc<Proxy>,
+    upstream: Upstream,
+    metrics: LocalMetrics,
+    draining: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// A worker that serves until `draining` turns true.
+    pub fn new(proxy: Arc<Proxy>, upstream: Upstream, draining: watch::Receiver<bool>) -> Self {
+        let metrics = proxy.metrics.local(proxy.endpoints.len());
+        Self { proxy, upstream, metrics, draining }
+    }
+
+    /// Serves one connection to its end. Dropped, it breaks off whatever is under way.
+    pub async fn serve(self: Rc<Self>, stream: TcpStream) {
+        connection::serve(self, stream).await;
+    }
+
+    /// Tells a connection that there is no room for it, and why.
+    pub async fn turn_away(self: Rc<Self>, stream: TcpStream) {
+        connection::turn_away(&self, stream).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.proxy.clock.now()
+    }
+
+    fn admit(&self) -> Result<Permit<'_>, ProxyError> {
+        let permit = Permit(&self.proxy.in_progress);
+        let before = permit.0.fetch_add(1, Ordering::Relaxed);
+        let concurrent = self.proxy.limits.concurrent_requests;
+        if before >= concurrent { Err(ProxyError::Overloaded { concurrent }) } else { Ok(permit) }
+    }
+
+    /// The session of this moment: one lock-free load.
+    fn token(&self) -> Result<Current, ProxyError> {
+        self.proxy.session.current().ok_or_else(|| self.no_token())
+    }
+
+    async fn wait_for_token(&self) -> Result<(), ProxyError> {
+        if self.proxy.session.current().is_some() {
+            return Ok(());
+        }
+        let waited = self.proxy.session.wait(self.proxy.timeouts.token).await;
+        waited.map(|_| ()).ok_or_else(|| self.no_token())
+    }
+
+    fn no_token(&self) -> ProxyError {
+        ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.now()))
+    }
+}
+
+/// One of the requests in progress.
+#[must_use]
+#[derive(Debug)]
+struct Permit<'a>(&'a AtomicUsize);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,142 @@
+//! What operators, probes and scrapers see, on a listener of its own, so that nothing is taken from the paths
+//! that belong to callers.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `/livez` | 200 while the process runs: a session that is down is no reason to restart, and a restart loop would be a login loop |
+//! | `/readyz` | 200 while a token is live; else 503 with the reason in one line and `Retry-After` |
+//! | `/status` | everything known of the session, as JSON |
+//! | `/metrics` | Prometheus text |
+//!
+//! The invariant: nothing here changes anything, and nothing here holds a secret. `GET` and `HEAD` only, no body
+//! is read, no token is loaded other than for its expiry and generation. There is no authentication either, so
+//! the listener is on loopback unless told otherwise, and a name that resolves here by DNS rebinding is turned
+//! away (see `authority`). Heads, connections and their lives are bounded: a stuck scraper costs one slot for a
+//! minute.
+
+mod authority;
+mod exposition;
+mod routes;
+mod status;
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+};
+use prometheus::Registry;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::{auth, clock::Clock, origin::Origin};
+
+/// What the routes answer from. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Admin(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    reader: auth::Reader,
+    registry: Registry,
+    facts: Facts,
+    started: Instant,
+}
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `demo`, `live` or `sandbox`.
+    pub environment: &'static str,
+    /// Where requests go as long as no session says otherwise.
+    pub origin: Origin,
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Where these routes answer.
+    pub admin_listen: SocketAddr,
+    /// Names, lower case, by which they may be called besides `localhost` and addresses.
+    pub hosts: Vec<String>,
+    /// The clock that expiry is judged by.
+    pub clock: Clock,
+}
+
+impl Admin {
+    /// Adds the process's own metrics and `tradovate_proxy_build_info` to `registry`. Fails where those are in
+    /// it already.
+    pub fn new(reader: auth::Reader, registry: Registry, facts: Facts) -> Result<Self, prometheus::Error> {
+        exposition::register(&registry)?;
+        Ok(Self(Arc::new(Inner { reader, registry, facts, started: Instant::now() })))
+    }
+}
+
+/// Answers until `shutdown` ends, then lets answers under way finish for at most [`DRAIN`]. Cancel safe: dropped,
+/// it closes everything at once.
+pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(_) if connections.len() >= MOST_CONNECTIONS => {
+                    tracing::debug!("admin connection refused: {MOST_CONNECTIONS} are open");
+                }
+                Ok((stream, _)) => {
+                    connections.spawn(converse(stream, admin.clone(), graceful.watcher()));
+                }
+                Err(error) => recover(&error).await,
+            },
+        }
+    }
+    drop(listener);
+    // Past it, the drop of `connections` ends what is left.
+    let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
+}
+
+async fn converse(stream: TcpStream, admin: Admin, watcher: Watcher) {
+    let service = service_fn(|request| {
+        let response = routes::respond(&admin.0, &request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    // The timeout is for readers that take nothing; between requests the head's own is shorter.
+    match tokio::time::timeout(CONNECTION_LIFE, watcher.watch(connection)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
+        Err(_) => tracing::debug!("admin connection closed: its time was up"),
+    }
+}
+
+/// An accept fails for the one connection, or because the process is out of something: neither ends the
+/// listener, and the second must not spin.
+async fn recover(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "the admin listener cannot accept");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+/// How long answers under way may take once told to stop.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+/// Probes, a scraper or two, and a person: whoever needs more is no operator.
+const MOST_CONNECTIONS: usize = 64;
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_BYTES: usize = 8 * 1024;
+const CONNECTION_LIFE: Duration = Duration::from_secs(60);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! From a request to its answer. Nothing here waits.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+};
+use http_body_util::Full;
+use jiff::Timestamp;
+
+use crate::{
+    admin::{
+        Inner,
+        authority::{Addressed, addressed},
+        exposition,
+        status::Report,
+    },
+    auth::Status,
+};
+
+/// The answer to `request`, whose body nobody reads. What `HEAD` must not have, hyper leaves out.
+pub(super) fn respond<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
+    let mut response = match addressed(request, &admin.facts.hosts) {
+        Addressed::Us => answer(admin, request),
+        Addressed::Another => text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this is not the host you asked for: use localhost or an address, or name the host in \
+             TRADOVATE_PROXY_ADMIN_HOSTS\n",
+        ),
+        Addressed::Unclear => text(StatusCode::BAD_REQUEST, "exactly one valid Host is needed\n"),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn answer<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
+    let route = match request.uri().path() {
+        "/livez" => live,
+        "/readyz" => ready,
+        "/status" => status,
+        "/metrics" => metrics,
+        _ => {
+            return text(
+                StatusCode::NOT_FOUND,
+                "not found; there are /livez, /readyz, /status and /metrics\n",
+            );
+        }
+    };
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return route(admin);
+    }
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+fn live(_: &Inner) -> Response<Full<Bytes>> {
+    text(StatusCode::OK, "alive\n")
+}
+
+fn ready(admin: &Inner) -> Response<Full<Bytes>> {
+    if admin.reader.current().is_some() {
+        return text(StatusCode::OK, "ready\n");
+    }
+    let status = admin.reader.status();
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&status));
+    let wait = retry_after(&status, admin.facts.clock.now());
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
+    response
+}
+
+fn status(admin: &Inner) -> Response<Full<Bytes>> {
+    match serde_json::to_string_pretty(&Report::of(admin)) {
+        Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
+        Err(error) => failed(&error),
+    }
+}
+
+fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
+    match exposition::text(&admin.registry) {
+        Ok(metrics) => with_type(StatusCode::OK, exposition::CONTENT_TYPE, metrics),
+        Err(error) => failed(&error),
+    }
+}
+
+/// One line: the health check and container engines show no more.
+fn not_ready(status: &Status) -> String {
+    let mut line = format!("not ready: {}", status.state.name());
+    for part in [&status.reason, &status.advice].into_iter().flatten() {
+        line.push_str(": ");
+        line.push_str(&part.replace(char::is_control, " "));
+    }
+    line + "\n"
+}
+
+/// Whole seconds until the next attempt, or a moment where none is planned.
+fn retry_after(status: &Status, now: Timestamp) -> u64 {
+    let until = status.next.map(|(_, at)| at.duration_since(now).as_secs());
+    until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
+}
+
+fn failed(error: &dyn std::error::Error) -> Response<Full<Bytes>> {
+    tracing::error!(%error, "an admin route failed");
+    text(StatusCode::INTERNAL_SERVER_ERROR, "failed; the log says why\n")
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    with_type(status, "text/plain; charset=utf-8", body)
+}
+
+fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// Seconds to wait for a session that somebody has to mend first.
+const UNPLANNED: u64 = 30;

@@ -1,0 +1,275 @@
+//! Over real sockets, as a probe, a scraper and a hostile page would.
+
+use jiff::SignedDuration;
+use prometheus::IntCounter;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    auth::{
+        Generation, Publisher, Session, State, Status, User,
+        state::{Attempt, Call},
+    },
+    bearer::Bearer,
+};
+
+struct Running {
+    address: SocketAddr,
+    publisher: Publisher,
+    clock: Clock,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+async fn running() -> Running {
+    let clock = Clock::simulated_from_now();
+    let (publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let registry = Registry::new();
+    registry.register(Box::new(IntCounter::new("tradovate_proxy_test_total", "A test.").unwrap())).unwrap();
+    let facts = Facts {
+        environment: "demo",
+        origin: "https://demo.tradovateapi.com/v1".parse().unwrap(),
+        listen: "127.0.0.1:8080".parse().unwrap(),
+        admin_listen: address,
+        hosts: vec!["proxy.internal".to_owned()],
+        clock: clock.clone(),
+    };
+    let admin = Admin::new(reader, registry, facts).unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(serve(listener, admin, async {
+        let _ = stopped.await;
+    }));
+    Running { address, publisher, clock, stop, served }
+}
+
+fn status(clock: &Clock, state: State) -> Status {
+    Status {
+        state,
+        since: clock.now(),
+        reason: None,
+        advice: None,
+        next: None,
+        last: None,
+        last_success: None,
+        clock_skew_seconds: None,
+        store_trouble: None,
+    }
+}
+
+fn session(clock: &Clock, life: SignedDuration) -> Session {
+    Session {
+        bearer: Bearer::new(&"canary-token".into()).unwrap(),
+        expires_at: clock.now() + life,
+        issued_at: clock.now(),
+        generation: Generation(7),
+        origin: Arc::new("https://demo-api-7.tradovateapi.com".parse().unwrap()),
+        user: User::default(),
+    }
+}
+
+impl Running {
+    async fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
+            .await
+    }
+}
+
+#[tokio::test]
+async fn readiness_follows_the_token_and_liveness_does_not() {
+    let mut running = running().await;
+    let answer = running.get("/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 30\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nnot ready: starting\n"), "{answer}");
+    assert!(running.get("/livez").await.starts_with("HTTP/1.1 200 "));
+
+    let live = status(&running.clock, State::Live);
+    running.publisher.publish(session(&running.clock, SignedDuration::from_mins(80)), live);
+    let answer = running.get("/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nready\n"), "{answer}");
+
+    running.clock.advance(Duration::from_mins(81)).unwrap();
+    running.publisher.report(Status {
+        reason: Some("too many\nlogins".to_owned()),
+        advice: Some("wait".to_owned()),
+        next: Some((Call::Acquire, running.clock.now() + SignedDuration::from_secs(600))),
+        ..status(&running.clock, State::Held)
+    });
+    let answer = running.get("/readyz").await;
+    assert!(answer.ends_with("\r\n\r\nnot ready: held: too many logins: wait\n"), "{answer}");
+    let wait: u64 = answer.split_once("retry-after: ").unwrap().1.lines().next().unwrap().parse().unwrap();
+    assert!((590..=601).contains(&wait), "{wait}");
+    assert!(running.get("/livez").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn status_tells_everything_but_the_token() {
+    let mut running = running().await;
+    let before: serde_json::Value = json(&running.get("/status").await);
+    assert_eq!(before["origin"], "https://demo.tradovateapi.com");
+    assert_eq!((&before["ready"], &before["session"]["expires_at"]), (&false.into(), &().into()));
+
+    let now = running.clock.now();
+    let live = Status {
+        next: Some((Call::Renew, now + SignedDuration::from_mins(64))),
+        last: Some(Attempt { call: Call::Acquire, at: now, result: "ok" }),
+        last_success: Some((now, Generation(7))),
+        clock_skew_seconds: Some(-2),
+        store_trouble: Some("read-only file system".to_owned()),
+        ..status(&running.clock, State::Live)
+    };
+    running.publisher.publish(session(&running.clock, SignedDuration::from_mins(80)), live);
+    let answer = running.get("/status").await;
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+    assert!(!answer.contains("canary"), "{answer}");
+    let report = json(&answer);
+    for (pointer, expected) in [
+        ("/environment", "demo"),
+        ("/origin", "https://demo-api-7.tradovateapi.com"),
+        ("/listen", "127.0.0.1:8080"),
+        ("/version", env!("CARGO_PKG_VERSION")),
+        ("/store_trouble", "read-only file system"),
+        ("/session/state", "live"),
+        ("/session/next/call", "renew"),
+        ("/session/last_attempt/result", "ok"),
+        ("/session/last_success/at", &now.to_string()),
+    ] {
+        assert_eq!(report.pointer(pointer).and_then(|value| value.as_str()), Some(expected), "{pointer}");
+    }
+    assert_eq!(report["ready"], true);
+    assert_eq!(report["clock_skew_seconds"], -2);
+    assert_eq!(report["session"]["generation"], 7);
+    let left = report["session"]["seconds_left"].as_i64().unwrap();
+    assert!((4790..=4800).contains(&left), "{left}");
+}
+
+fn json(answer: &str) -> serde_json::Value {
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[tokio::test]
+async fn metrics_hold_the_build_the_process_and_what_others_registered() {
+    let running = running().await;
+    let answer = running.get("/metrics").await;
+    assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+    let build = format!("\ntradovate_proxy_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
+    for expected in [build.as_str(), "\ntradovate_proxy_test_total 0\n"] {
+        assert!(answer.contains(expected), "no {expected:?} in:\n{answer}");
+    }
+    #[cfg(target_os = "linux")]
+    assert!(answer.contains("\nprocess_resident_memory_bytes "), "{answer}");
+}
+
+#[tokio::test]
+async fn only_reading_and_only_these_routes() {
+    let running = running().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+        let request = format!("{method} /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = running.send(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+    }
+    for path in ["/", "/v1/account/list", "/livez/", "/LIVEZ"] {
+        let answer = running.get(path).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 404 ") && answer.contains("/livez, /readyz, /status"),
+            "{answer}"
+        );
+    }
+    let head = "HEAD /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = running.send(head).await;
+    assert!(answer.contains("content-length: 6\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let answer = running.get("/livez?verbose").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("cache-control: no-store\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_rebound_name_is_turned_away() {
+    let running = running().await;
+    for (host, status) in [
+        ("Host: evil.example\r\n", "421"),
+        ("Host: proxy.internal\r\n", "200"),
+        ("Host: localhost\r\nHost: evil.example\r\n", "400"),
+        ("", "400"),
+    ] {
+        let answer = running.send(&format!("GET /livez HTTP/1.1\r\n{host}Connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host:?}: {answer}");
+    }
+    assert!(running.send("GET /livez HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_are_closed_and_a_freed_slot_is_used_again() {
+    let running = running().await;
+    let mut held = Vec::new();
+    for _ in 0..MOST_CONNECTIONS {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        // Answered, so that it surely was accepted, and kept open.
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        held.push(stream);
+    }
+    let mut extra = TcpStream::connect(running.address).await.unwrap();
+    // Closed without a word: the end of the stream, or a reset.
+    assert!(matches!(extra.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+    drop(held);
+    // The server notices each end by itself; until then a new connection may still be closed unanswered.
+    tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let mut stream = TcpStream::connect(running.address).await.unwrap();
+            let _ = stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").await;
+            let mut answer = Vec::new();
+            if stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.0 200") {
+                break;
+            }
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn shutdown_closes_idle_connections_and_returns() {
+    let running = running().await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    idle.read_exact(&mut [0; 12]).await.unwrap();
+    running.stop.send(()).unwrap();
+    running.served.await.unwrap();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_registered_twice_is_an_error() {
+    let clock = Clock::system();
+    let (_publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
+    let address = "127.0.0.1:1".parse().unwrap();
+    let facts = Facts {
+        environment: "demo",
+        origin: "https://example.com".parse().unwrap(),
+        listen: address,
+        admin_listen: address,
+        hosts: Vec::new(),
+        clock,
+    };
+    let registry = Registry::new();
+    assert!(Admin::new(reader.clone(), registry.clone(), facts.clone()).is_ok());
+    assert!(Admin::new(reader, registry, facts).is_err());
+}

@@ -1,0 +1,185 @@
+//! The one module that knows all the others: builds them, binds, runs them beside each other, drains.
+//!
+//! ```text
+//! control thread   accept ─ admin ─ renewer ─ signals
+//! worker threads   requests                              (crate::server)
+//! ```
+//!
+//! Whichever part ends before it was told to takes the process down with an error: a proxy whose session task
+//! has died silently is the worst state there is.
+
+mod core_dump;
+mod device;
+mod error;
+mod sandbox;
+mod serve;
+mod signals;
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use prometheus::Registry;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+pub use core_dump::forbid_core_dumps;
+pub use error::AppError;
+pub use sandbox::sandbox;
+pub use serve::serve;
+pub use signals::Signals;
+
+use crate::{
+    admin::{self, Admin, Facts},
+    auth::{self, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
+    clock::Clock,
+    config::Config,
+    proxy::{self, Proxy},
+    server::Workers,
+    tradovate::{Credentials, Endpoints, Hosts, SessionClient, SessionTimeouts},
+    upstream::{self, Connector, tls},
+};
+
+/// Whose session is held, where, and what is remembered of it.
+#[derive(Debug)]
+pub struct Seat {
+    /// `demo`, `live` or `sandbox`.
+    pub environment: &'static str,
+    /// Where requests go.
+    pub hosts: Hosts,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// Where the session is kept over restarts.
+    pub vault: Vault,
+    /// What expiry is judged by.
+    pub clock: Clock,
+}
+
+/// A proxy that has been put together and bound, and serves nobody yet.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    admin_listener: TcpListener,
+    admin: Admin,
+    renewer: Renewer<SessionClient>,
+    workers: Workers,
+    session: Reader,
+}
+
+impl App {
+    /// Builds every part and binds both listeners. Sends nothing.
+    ///
+    /// # Errors
+    /// When an address is taken or a part cannot be had; the text says what to do.
+    pub async fn bind(config: &Config, seat: Seat) -> Result<Self, AppError> {
+        let listener = bind("proxy", "--listen", config.listen).await?;
+        let admin_listener = bind("admin", "--admin-listen", config.admin_listen).await?;
+        let registry = Registry::new();
+
+        let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
+        let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
+        let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
+        let source =
+            SessionClient::new(seat.credentials, seat.hosts.clone(), tls.clone(), SessionTimeouts::default())
+                .map_err(AppError::SessionClient)?;
+        let record = seat.vault.load(&source.seat())?;
+        let renewer = Renewer::new(
+            source,
+            publisher,
+            RenewalPolicy::default(),
+            seat.clock.clone(),
+            seat.vault,
+            record,
+            SessionMetrics::register(&registry)?,
+        );
+
+        let facts = Facts {
+            environment: seat.environment,
+            origin: seat.hosts.bootstrap(),
+            listen: listener.local_addr().map_err(AppError::Listener)?,
+            admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
+            hosts: config.admin_hosts.clone(),
+            clock: seat.clock.clone(),
+        };
+        let upstream_metrics = upstream::Metrics::register(&registry)?;
+        let proxy = Proxy {
+            session: session.clone(),
+            endpoints: Endpoints::new(),
+            limits: config.limits,
+            timeouts: config.timeouts,
+            content_types: config.content_types.clone(),
+            clock: seat.clock,
+            metrics: proxy::Metrics::register(&registry)?,
+            in_progress: AtomicUsize::new(0),
+        };
+        let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
+        let workers = Workers::start(
+            config.workers.get(),
+            &Arc::new(proxy),
+            &connector,
+            &upstream_metrics,
+            config.drain,
+        )?;
+        let admin = Admin::new(session.clone(), registry, facts)?;
+        Ok(Self { listener, admin_listener, admin, renewer, workers, session })
+    }
+
+    /// Where callers connect.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn listen(&self) -> Result<SocketAddr, AppError> {
+        self.listener.local_addr().map_err(AppError::Listener)
+    }
+
+    /// Where probes, scrapers and operators connect.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn admin_listen(&self) -> Result<SocketAddr, AppError> {
+        self.admin_listener.local_addr().map_err(AppError::Listener)
+    }
+
+    /// The session that this proxy will hold.
+    pub fn session(&self) -> Reader {
+        self.session.clone()
+    }
+
+    /// Serves until `stop`, then drains: new connections are refused, requests in flight finish within their
+    /// bound, and only then do session and admin listener end.
+    ///
+    /// # Errors
+    /// When a part ended that should not have.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let (end, ending) = watch::channel(());
+        let ended = |mut ending: watch::Receiver<()>| async move {
+            // The sender says nothing: that it is gone is the message.
+            while ending.changed().await.is_ok() {}
+        };
+        let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
+        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, ended(ending)));
+        let broken_off = tokio::select! {
+            served = self.workers.run(self.listener, stop) => served?,
+            _ = &mut session => return Err(AppError::Ended { part: "session" }),
+            _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
+        };
+        if broken_off > 0 {
+            tracing::warn!(
+                connections = broken_off,
+                "broken off after the drain timeout; raise drain-timeout if that was work"
+            );
+        }
+        drop(end);
+        settle(session, "session").await?;
+        settle(admin, "admin").await
+    }
+}
+
+async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {
+    task.await.map_err(|_| AppError::Ended { part })
+}
+
+async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Bind { what, flag, address, source })
+}

@@ -1,0 +1,54 @@
+//! SIGTERM and SIGINT: the first asks for an end, the second insists.
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::app::AppError;
+
+/// Counts the signals that ask for an end.
+#[derive(Clone, Debug)]
+pub struct Signals(watch::Receiver<u32>);
+
+impl Signals {
+    /// Takes both signals over from the system's default, which would be to die. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> Result<Self, AppError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
+        let (count, counted) = watch::channel(0);
+        tokio::spawn(async move {
+            while tokio::select! {
+                came = terminate.recv() => came,
+                came = interrupt.recv() => came,
+            }
+            .is_some()
+            {
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self(counted))
+    }
+
+    /// Waits for the first. Cancel safe.
+    pub async fn first(mut self) {
+        self.reach(1).await;
+        tracing::info!("asked to stop: draining; a second signal ends at once");
+    }
+
+    /// Waits for the second. Cancel safe.
+    pub async fn second(mut self) {
+        self.reach(2).await;
+        tracing::warn!("asked twice to stop: ending at once");
+    }
+
+    async fn reach(&mut self, count: u32) {
+        if self.0.wait_for(|&counted| counted >= count).await.is_err() {
+            // No signal can come any more: nobody will ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A source that follows a script, and a renewer that runs on it in paused time.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus::Registry;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::Renewer;
+use crate::{
+    auth::{
+        fingerprint::{Fingerprint, FingerprintKey},
+        metrics::SessionMetrics,
+        policy::RenewalPolicy,
+        source::{Grant, Reached, SourceError, TokenSource},
+        state::{Call, Status},
+        store::{Reader, channel},
+        token::Generation,
+        vault::Vault,
+    },
+    bearer::Bearer,
+    clock::Clock,
+    origin::Origin,
+};
+
+/// What the source answers to the next call.
+pub(super) enum Answer {
+    /// A token that expires this many minutes from now, or earlier if negative.
+    Grant(i64),
+    /// A token without a legible expiry.
+    GrantWithoutExpiry,
+    /// A token of 80 minutes, and the origin to use it at.
+    GrantAt(&'static str),
+    Fail(SourceError),
+    Hang,
+}
+
+/// One call of the renewer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) call: Call,
+    pub(super) at: Timestamp,
+    pub(super) granted: bool,
+    pub(super) reached: Reached,
+}
+
+/// Minute 0 of every test.
+pub(super) fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+pub(super) struct Scripted {
+    clock: Clock,
+    script: Arc<Mutex<VecDeque<Answer>>>,
+    /// What follows the script.
+    then: Box<dyn FnMut() -> Answer + Send>,
+    calls: mpsc::UnboundedSender<Made>,
+    origin: Origin,
+    granted: u64,
+}
+
+impl Scripted {
+    async fn answer(&mut self, call: Call) -> Result<Grant, SourceError> {
+        let scripted = self.script.lock().unwrap().pop_front();
+        let answer = scripted.unwrap_or_else(|| (self.then)());
+        let reached = match &answer {
+            Answer::Fail(error) => error.reached(),
+            Answer::Grant(_) | Answer::GrantWithoutExpiry | Answer::GrantAt(_) | Answer::Hang => {
+                Reached::Unknown
+            }
+        };
+        let granted = !matches!(answer, Answer::Fail(_) | Answer::Hang);
+        let _ = self.calls.send(Made { call, at: self.clock.now(), granted, reached });
+        let in_minutes = |minutes| Some(self.clock.now() + SignedDuration::from_mins(minutes));
+        let (expires_at, origin) = match answer {
+            Answer::Grant(minutes) => (in_minutes(minutes), None),
+            Answer::GrantWithoutExpiry => (None, None),
+            Answer::GrantAt(origin) => (in_minutes(80), Some(origin.parse().unwrap())),
+            Answer::Fail(error) => return Err(error),
+            Answer::Hang => std::future::pending().await,
+        };
+        self.granted += 1;
+        Ok(Grant {
+            token: format!("token-{}", self.granted).into(),
+            expires_at,
+            server_date: None,
+            user: None,
+            origin,
+        })
+    }
+}
+
+impl TokenSource for Scripted {
+    async fn acquire(&mut self) -> Result<Grant, SourceError> {
+        self.answer(Call::Acquire).await
+    }
+
+    async fn renew(&mut self, _: &Bearer, _: &Origin) -> Result<Grant, SourceError> {
+        self.answer(Call::Renew).await
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn seat(&self) -> String {
+        "seat".to_owned()
+    }
+
+    fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
+        key.fingerprint(&[b"credentials"])
+    }
+}
+
+/// A renewer at work.
+pub(super) struct Rig {
+    pub(super) clock: Clock,
+    pub(super) reader: Reader,
+    pub(super) registry: Registry,
+    script: Arc<Mutex<VecDeque<Answer>>>,
+    calls: mpsc::UnboundedReceiver<Made>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Rig {
+    /// Answers from `script`, then with tokens of 80 minutes.
+    pub(super) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+        Self::with(Vault::Memory, Clock::simulated(start()), script, || Answer::Grant(80))
+    }
+
+    /// Answers from `script`, then always with `then`.
+    pub(super) fn ending(
+        script: impl IntoIterator<Item = Answer>,
+        then: impl FnMut() -> Answer + Send + 'static,
+    ) -> Self {
+        Self::with(Vault::Memory, Clock::simulated(start()), script, then)
+    }
+
+    pub(super) fn with(
+        vault: Vault,
+        clock: Clock,
+        script: impl IntoIterator<Item = Answer>,
+        then: impl FnMut() -> Answer + Send + 'static,
+    ) -> Self {
+        let (sender, calls) = mpsc::unbounded_channel();
+        let script = Arc::new(Mutex::new(script.into_iter().collect()));
+        let source = Scripted {
+            clock: clock.clone(),
+            script: Arc::clone(&script),
+            then: Box::new(then),
+            calls: sender,
+            origin: "https://demo.tradovateapi.com".parse().unwrap(),
+            granted: 0,
+        };
+        let registry = Registry::new();
+        let metrics = SessionMetrics::register(&registry).unwrap();
+        let (publisher, reader) = channel(clock.clone(), Status::starting(clock.now()));
+        let record = vault.load(&source.seat()).unwrap();
+        let policy = RenewalPolicy::default();
+        let renewer = Renewer::new(source, publisher, policy, clock.clone(), vault, record, metrics);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(renewer.run(async {
+            let _ = stopped.await;
+        }));
+        Self { clock, reader, registry, script, calls, stop, task }
+    }
+
+    /// Adds to the end of the script.
+    pub(super) fn answer(&self, answer: Answer) {
+        self.script.lock().unwrap().push_back(answer);
+    }
+
+    /// The next call and its minute.
+    pub(super) async fn call(&mut self) -> (Call, f64) {
+        let made = self.made().await;
+        (made.call, minute(made.at))
+    }
+
+    /// The next call with all that is known of it.
+    pub(super) async fn made(&mut self) -> Made {
+        self.calls.recv().await.expect("the renewer lives")
+    }
+
+    /// Every call of the next `span`.
+    pub(super) async fn calls_within(&mut self, span: Duration) -> Vec<(Call, f64)> {
+        let mut calls = Vec::new();
+        let _ = tokio::time::timeout(span, async {
+            loop {
+                calls.push(self.call().await);
+            }
+        })
+        .await;
+        calls
+    }
+
+    /// Waits for a status that is as wanted.
+    pub(super) async fn until(&self, wanted: impl FnMut(&Status) -> bool) -> Status {
+        self.reader.watch().wait_for(wanted).await.unwrap().clone()
+    }
+
+    /// Waits for the publication of `generation`.
+    pub(super) async fn published(&self, generation: u64) {
+        let newest = |status: &Status| status.last_success.map(|(_, generation)| generation);
+        self.until(|status| newest(status) >= Some(Generation(generation))).await;
+    }
+
+    pub(super) fn now(&self) -> f64 {
+        minute(self.clock.now())
+    }
+
+    /// Orders the renewer to stop and waits until it has.
+    pub(super) async fn stop(self) {
+        let _ = self.stop.send(());
+        self.task.await.unwrap();
+    }
+
+    /// Ends the renewer as `kill -9` would.
+    pub(super) async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+fn minute(at: Timestamp) -> f64 {
+    at.duration_since(start()).as_secs_f64() / 60.0
+}

@@ -1,0 +1,208 @@
+//! From arguments to a [`Command`].
+
+use std::{ffi::OsString, net::SocketAddr, time::Duration};
+
+use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
+
+use crate::{
+    cli::{Command, Exit, Extent, Sandbox, complain, exit::EXIT_CODES},
+    config::{self, Flags, SETTINGS},
+};
+
+/// Parses the arguments, the program's name first.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Unparsed> {
+    let matches = parser().try_get_matches_from(arguments).map_err(Unparsed)?;
+    Ok(match matches.subcommand() {
+        None => Command::Serve(flags(&matches)),
+        Some(("sandbox", matches)) => Command::Sandbox(sandbox(matches)),
+        Some(("check", matches)) => Command::Check(flags(matches)),
+        Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
+        Some((_, matches)) => Command::Serve(flags(matches)),
+    })
+}
+
+/// Arguments that are no command: mistakes, or a wish for help or the version.
+#[derive(Debug)]
+pub struct Unparsed(clap::Error);
+
+impl Unparsed {
+    /// Prints what there is to say, to where it belongs.
+    pub fn explain(self) -> Exit {
+        if self.0.use_stderr() {
+            complain(&self.0.to_string().trim_end());
+            Exit::Usage
+        } else {
+            // A closed pipe (`--help | head -1`) is nobody's failure.
+            let _ = self.0.print();
+            Exit::Success
+        }
+    }
+}
+
+fn parser() -> Parser {
+    Parser::new("tradovate-proxy")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Owns one Tradovate session: plain local HTTP in, authenticated requests out")
+        .args(setting_flags(&[]))
+        .args_conflicts_with_subcommands(true)
+        .subcommand(Parser::new("serve").about("Run the proxy (the default)").args(setting_flags(&[])))
+        .subcommand(
+            Parser::new("sandbox")
+                .about("Run a simulated Tradovate with the proxy in front of it: no account needed")
+                .args(setting_flags(SANDBOX_SETTINGS))
+                .args(sandbox_flags()),
+        )
+        .subcommand(
+            Parser::new("check")
+                .about("Read the configuration and show it, secrets hidden, or all that is wrong with it")
+                .args(setting_flags(&[])),
+        )
+        .subcommand(
+            Parser::new("healthcheck")
+                .about("Ask the running proxy's /readyz: status 0 if it is ready, else 1 and the reason")
+                .args(setting_flags(&["admin-listen", "config"])),
+        )
+        .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
+}
+
+/// The flags of the settings in `only`, or of all when that is empty.
+fn setting_flags(only: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+    SETTINGS
+        .iter()
+        .filter_map(|setting| Some((setting, setting.flag_name()?)))
+        .filter(|(_, name)| only.is_empty() || only.contains(name))
+        .map(|(setting, name)| {
+            let help = format!("{} [{}, default: {}]", setting.what, setting.env, setting.default);
+            Arg::new(name).long(name).value_name(setting.form).help(help.replace('`', ""))
+        })
+}
+
+fn flags(matches: &ArgMatches) -> Flags {
+    SETTINGS
+        .iter()
+        .filter_map(|setting| {
+            let name = setting.flag_name()?;
+            // Not every command has every flag.
+            let value = matches.try_get_one::<String>(name).ok()??;
+            Some((name, value.clone()))
+        })
+        .collect()
+}
+
+fn sandbox_flags() -> [Arg; 4] {
+    [
+        Arg::new(API_ONLY)
+            .long(API_ONLY)
+            .action(ArgAction::SetTrue)
+            .conflicts_with_all(["listen", "admin-listen"])
+            .help("Run the simulated API alone, without the proxy"),
+        Arg::new(API_LISTEN)
+            .long(API_LISTEN)
+            .value_name("ADDRESS:PORT")
+            .value_parser(address())
+            .default_value("127.0.0.1:9480")
+            .help("Where the simulated API answers in plain HTTP"),
+        Arg::new(API_TLS_LISTEN)
+            .long(API_TLS_LISTEN)
+            .value_name("ADDRESS:PORT")
+            .value_parser(address())
+            .default_value_if(API_ONLY, "true", "127.0.0.1:9443")
+            .help("Where it answers over TLS [default: nowhere; with --api-only 127.0.0.1:9443]")
+            .hide_default_value(true),
+        Arg::new(TOKEN_LIFE)
+            .long(TOKEN_LIFE)
+            .value_name("DURATION")
+            .value_parser(ValueParser::from(config::parse_duration))
+            .default_value("80m")
+            .help("How long its tokens live"),
+    ]
+}
+
+fn sandbox(matches: &ArgMatches) -> Sandbox {
+    let defaulted = "has a default value";
+    Sandbox {
+        flags: flags(matches),
+        extent: if matches.get_flag(API_ONLY) { Extent::ApiOnly } else { Extent::WithProxy },
+        api_listen: *matches.get_one::<SocketAddr>(API_LISTEN).expect(defaulted),
+        api_tls_listen: matches.get_one::<SocketAddr>(API_TLS_LISTEN).copied(),
+        token_life: *matches.get_one::<Duration>(TOKEN_LIFE).expect(defaulted),
+    }
+}
+
+fn address() -> ValueParser {
+    ValueParser::from(config::parse_address)
+}
+
+/// Settings that mean something in front of the simulation too.
+const SANDBOX_SETTINGS: &[&str] =
+    &["listen", "admin-listen", "config", "log", "log-format", "workers", "drain-timeout", "upstream-http2"];
+
+const API_ONLY: &str = "api-only";
+const API_LISTEN: &str = "api-listen";
+const API_TLS_LISTEN: &str = "api-tls-listen";
+const TOKEN_LIFE: &str = "token-life";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &str) -> Result<Command, Exit> {
+        let arguments = format!("tradovate-proxy {arguments}");
+        parse(arguments.split_whitespace().map(OsString::from)).map_err(Unparsed::explain)
+    }
+
+    fn sandboxed(arguments: &str) -> Sandbox {
+        let Ok(Command::Sandbox(sandbox)) = parsed(arguments) else { panic!("{arguments}") };
+        sandbox
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        parser().debug_assert();
+        let help = parser().render_long_help().to_string();
+        for setting in SETTINGS {
+            assert!(help.contains(setting.env), "{}", setting.env);
+        }
+        assert!(help.contains("78  the configuration"));
+    }
+
+    #[test]
+    fn serve_is_what_is_meant_when_nothing_is_said() {
+        for arguments in ["--listen 127.0.0.1:1", "serve --listen 127.0.0.1:1"] {
+            let Ok(Command::Serve(flags)) = parsed(arguments) else { panic!("{arguments}") };
+            assert_eq!(format!("{flags:?}"), r#"Flags({"listen": "127.0.0.1:1"})"#);
+        }
+        assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
+        assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
+    }
+
+    #[test]
+    fn mistakes_are_usage_and_help_is_success() {
+        for mistake in [
+            "--lisen x",
+            "serv",
+            "--listen",
+            "sandbox --env live",
+            "healthcheck --listen 127.0.0.1:1",
+            "sandbox --api-only --listen 127.0.0.1:1",
+            "sandbox --token-life 5",
+            "--env demo serve",
+        ] {
+            assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
+        }
+        for wish in ["--help", "--version", "sandbox --help"] {
+            assert_eq!(parsed(wish).unwrap_err(), Exit::Success, "{wish}");
+        }
+    }
+
+    #[test]
+    fn the_sandbox_alone_speaks_tls_by_default() {
+        let both = sandboxed("sandbox --token-life 90s");
+        assert_eq!((both.extent, both.api_tls_listen), (Extent::WithProxy, None));
+        assert_eq!((both.api_listen.port(), both.token_life.as_secs()), (9480, 90));
+        let alone = sandboxed("sandbox --api-only --api-listen 127.0.0.1:1");
+        assert_eq!((alone.extent, alone.api_listen.port()), (Extent::ApiOnly, 1));
+        assert_eq!(alone.api_tls_listen.map(|address| address.port()), Some(9443));
+        assert_eq!(sandboxed("sandbox --api-tls-listen [::1]:7").api_tls_listen.map(|a| a.port()), Some(7));
+    }
+}

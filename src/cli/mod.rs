@@ -1,0 +1,87 @@
+//! The command line: what to do, and the flags of the [settings](crate::config::SETTINGS).
+//!
+//! Only this module prints: results to standard output, complaints to standard error. It reads no environment
+//! and starts nothing that listens; `main` takes the [`Command`] it parsed, gives `serve` and `sandbox` to the
+//! application, and turns the [`Exit`] into the process's status.
+//!
+//! ```text
+//! tradovate-proxy [serve] [flags]     the proxy
+//! tradovate-proxy sandbox [flags]     the proxy in front of a simulated Tradovate, with no account
+//! tradovate-proxy check [flags]       read the configuration, show it, say what is wrong with it
+//! tradovate-proxy healthcheck         ask a running proxy whether it is ready: for containers
+//! ```
+
+mod arguments;
+mod exit;
+mod health;
+
+use std::{fmt::Display, io::Write as _, net::SocketAddr, time::Duration};
+
+use crate::config::{Config, Environment, Flags, Purpose};
+
+pub use self::{
+    arguments::{Unparsed, parse},
+    exit::Exit,
+    health::healthcheck,
+};
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Run the proxy in front of Tradovate.
+    Serve(Flags),
+    /// Run the simulated Tradovate, and the proxy in front of it.
+    Sandbox(Sandbox),
+    /// Read the configuration and show it.
+    Check(Flags),
+    /// Ask a running proxy whether it is ready.
+    Healthcheck(Flags),
+}
+
+/// How the sandbox is run.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// Flags of the settings, for the proxy.
+    pub flags: Flags,
+    /// With the proxy, or without.
+    pub extent: Extent,
+    /// Where the simulated API answers in plain HTTP.
+    pub api_listen: SocketAddr,
+    /// Where it answers over TLS, if it does.
+    pub api_tls_listen: Option<SocketAddr>,
+    /// How long its tokens live.
+    pub token_life: Duration,
+}
+
+/// How much of the sandbox is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The simulated API and the proxy in front of it.
+    WithProxy,
+    /// The simulated API alone.
+    ApiOnly,
+}
+
+/// Reads the configuration as `serve` would, and prints it, secrets hidden, or everything that is wrong.
+pub fn check(flags: &Flags, environment: &Environment) -> Exit {
+    match Config::load(Purpose::Serve, flags, environment) {
+        Ok(config) => {
+            print(&config.redacted());
+            Exit::Success
+        }
+        Err(errors) => {
+            complain(&errors);
+            Exit::Config
+        }
+    }
+}
+
+/// Writes a complaint to standard error. A closed one is no reason to fail differently.
+pub fn complain(complaint: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "tradovate-proxy: {complaint}");
+}
+
+/// Writes text for the user to standard output.
+pub fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,258 @@
+//! The outside world, turned into the types that the other modules declared for themselves.
+//!
+//! Everything a user can set is a row of one table, [`SETTINGS`]: its environment variable, its key in the TOML
+//! file, its flag, its default, its words. Help and README are printed from the same rows, so none of them can
+//! drift from the code. Nothing below this module knows how a value arrived, and nothing outside it reads the
+//! environment.
+//!
+//! ```text
+//! command line ──▶ environment ──▶ TOML file ──▶ default        the first that has it wins
+//!                   │     └ X or X_FILE           └ key or key-file (credentials)
+//!                   └ secrets leave it: see `handover`
+//! ```
+//!
+//! Relative paths, wherever they are written, start at the working directory.
+//!
+//! Three rules:
+//!
+//! - **All at once.** [`Config::load`] looks at every setting before it refuses, and reports each problem with the
+//!   place it was found and what to do. Nothing is bound or sent before it succeeds.
+//! - **No typo is silent.** An unknown key, and an unknown variable that begins with `TRADOVATE_`, is an error: a
+//!   misspelt guard would otherwise be no guard.
+//! - **No secret is repeated.** Secrets are [`SecretString`](secrecy::SecretString) from the moment they are
+//!   parsed; errors never quote the value of a credential, since the classic slip is to put the secret where the
+//!   id belongs; [`Config::redacted`] shows only that they are set.
+
+mod credentials;
+mod environment;
+mod file;
+pub mod handover;
+mod layers;
+mod problem;
+mod render;
+mod setting;
+mod upstream_ca;
+mod value;
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use rustls_pki_types::CertificateDer;
+
+use crate::{
+    config::layers::{Layers, Value},
+    origin::Origin,
+    proxy,
+    telemetry::{Filter, Format},
+    tradovate, upstream,
+};
+
+pub(crate) use self::value::{address as parse_address, bound as parse_duration};
+pub use self::{
+    credentials::Credentials,
+    environment::Environment,
+    layers::Flags,
+    problem::{ConfigErrors, Fault, Problem, Source},
+    render::{help, readme_table},
+    setting::{Kind, Preset, SETTINGS, Setting},
+    value::Invalid,
+};
+
+/// Everything that was set, checked and ready to use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which Tradovate.
+    pub environment: tradovate::Environment,
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Where probes, scrapers and operators connect.
+    pub admin_listen: SocketAddr,
+    /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
+    pub admin_hosts: Vec<String>,
+    /// Replaces the environment's own origin.
+    pub upstream: Option<Origin>,
+    /// Trusted besides the public roots.
+    pub upstream_ca: Vec<CertificateDer<'static>>,
+    /// Whether HTTP/2 may be negotiated upstream.
+    pub upstream_http2: bool,
+    /// Where the session is kept over restarts. Not created yet. The sandbox must not use it: it holds the real
+    /// session.
+    pub state_dir: PathBuf,
+    /// What to log in with: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
+    pub credentials: Option<Credentials>,
+    /// What callers may hold at once.
+    pub limits: proxy::Limits,
+    /// How long callers are waited for.
+    pub timeouts: proxy::Timeouts,
+    /// How long upstream is waited for.
+    pub upstream_timeouts: upstream::Timeouts,
+    /// How long requests in flight may take to finish after the signal to stop; zero ends them at once.
+    pub drain: Duration,
+    /// Threads that serve requests.
+    pub workers: NonZeroUsize,
+    /// What is logged.
+    pub log: Filter,
+    /// In which form.
+    pub log_format: Format,
+    /// Content types of request bodies accepted besides `application/json`, lower case, without parameters.
+    pub content_types: Vec<String>,
+    values: Vec<Value>,
+}
+
+/// What a configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A proxy in front of Tradovate.
+    Serve,
+    /// A proxy in front of the simulation, which has its own account: whatever says where to log in, and as
+    /// whom, is left alone, even if it is wrong.
+    Sandbox,
+}
+
+impl Config {
+    /// Looks at every setting, and fails with everything that is wrong.
+    pub fn load(purpose: Purpose, flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, environment);
+        layers.check_names();
+        let config = Self::read(purpose, &mut layers);
+        if layers.problems.is_empty() {
+            Ok(Self { values: layers.values, ..config })
+        } else {
+            Err(ConfigErrors(layers.problems))
+        }
+    }
+
+    /// Each setting with its value and where that came from, secrets hidden.
+    pub fn redacted(&self) -> String {
+        render::values(&self.values)
+    }
+
+    fn read(purpose: Purpose, layers: &mut Layers<'_>) -> Self {
+        use setting as s;
+
+        let (credentials, environment, upstream, upstream_ca) = match purpose {
+            Purpose::Serve => (
+                Credentials::read(layers),
+                tradovate(layers),
+                layers.optional(&s::UPSTREAM_URL, |text| Ok(text.parse::<Origin>()?)),
+                layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default(),
+            ),
+            Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
+        };
+        let (listen, admin_listen) = listeners(layers);
+        Self {
+            environment,
+            listen,
+            admin_listen,
+            admin_hosts: layers
+                .optional(&s::ADMIN_HOSTS, |text| value::list(text, "host names", value::is_host_name))
+                .unwrap_or_default(),
+            upstream,
+            upstream_ca,
+            upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
+            state_dir: state_dir(layers),
+            credentials,
+            limits: limits(layers),
+            timeouts: proxy::Timeouts {
+                head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),
+                body_idle: layers.value(&s::TIMEOUT_DOWNSTREAM_IDLE, value::bound),
+                keep_alive: layers.value(&s::TIMEOUT_KEEP_ALIVE, value::bound),
+                token: layers.value(&s::TIMEOUT_TOKEN, value::duration),
+            },
+            upstream_timeouts: upstream::Timeouts {
+                connect: layers.value(&s::TIMEOUT_CONNECT, value::bound),
+                tls: layers.value(&s::TIMEOUT_TLS, value::bound),
+                response_head: layers.value(&s::TIMEOUT_RESPONSE_HEAD, value::bound),
+                body_idle: layers.value(&s::TIMEOUT_UPSTREAM_IDLE, value::bound),
+                pool_idle: layers.value(&s::TIMEOUT_POOL_IDLE, value::duration),
+            },
+            drain: layers.value(&s::DRAIN_TIMEOUT, value::duration),
+            workers: workers(layers),
+            log: layers.value(&s::LOG, |text| Ok(text.parse()?)),
+            log_format: layers.value(&s::LOG_FORMAT, |text| match text {
+                "text" => Ok(Format::Text),
+                "json" => Ok(Format::Json),
+                _ => Err(Invalid::Choice { of: "text, json" }),
+            }),
+            content_types: layers
+                .optional(&s::CONTENT_TYPES, |text| value::list(text, "type/subtype", value::is_content_type))
+                .unwrap_or_default(),
+            values: Vec::new(),
+        }
+    }
+}
+
+/// Where the admin listener is, and nothing else: for a health check, which must not fail over a setting that
+/// it does not use.
+pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<SocketAddr, ConfigErrors> {
+    let mut layers = Layers::new(flags, environment);
+    let address = layers.value(&setting::ADMIN_LISTEN, value::address);
+    if layers.problems.is_empty() { Ok(address) } else { Err(ConfigErrors(layers.problems)) }
+}
+
+/// Which Tradovate; real money only where that was said twice.
+fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
+    let environment =
+        layers.value(&setting::ENV, |text| text.parse().map_err(|_| Invalid::Choice { of: "demo, live" }));
+    let confirmed = layers.value(&setting::LIVE, value::yes_or_no);
+    if environment == tradovate::Environment::Live && !confirmed {
+        layers.refuse(&setting::ENV, Fault::Unconfirmed);
+    }
+    environment
+}
+
+/// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,
+/// so reaching the port is being the account's owner.
+fn listeners(layers: &mut Layers<'_>) -> (SocketAddr, SocketAddr) {
+    let listen = layers.value(&setting::LISTEN, value::address);
+    let admin = layers.value(&setting::ADMIN_LISTEN, value::address);
+    let open = layers.value(&setting::UNSAFE_OPEN, value::yes_or_no);
+    for (setting, address) in [(&setting::LISTEN, listen), (&setting::ADMIN_LISTEN, admin)] {
+        if !open && !address.ip().to_canonical().is_loopback() {
+            layers.refuse(setting, Fault::Open { address });
+        }
+    }
+    // Port 0 is a free one each.
+    if listen == admin && listen.port() != 0 {
+        let other = setting::LISTEN.env;
+        layers.refuse(&setting::ADMIN_LISTEN, Fault::SameAddress { other, address: listen });
+    }
+    (listen, admin)
+}
+
+fn limits(layers: &mut Layers<'_>) -> proxy::Limits {
+    use setting as s;
+
+    proxy::Limits {
+        // Bodies are read whole into memory, so the limit has a limit.
+        body_bytes: layers.value(&s::LIMIT_BODY_BYTES, |text| value::size(text, 1..=64 << 20)),
+        head_bytes: layers.value(&s::LIMIT_HEAD_BYTES, |text| value::size(text, 1 << 10..=1 << 20)),
+        connections: layers.value(&s::LIMIT_CONNECTIONS, |text| value::count(text, 1..=1_000_000)),
+        concurrent_requests: layers
+            .value(&s::LIMIT_CONCURRENT_REQUESTS, |text| value::count(text, 1..=1_000_000)),
+    }
+}
+
+fn state_dir(layers: &mut Layers<'_>) -> PathBuf {
+    if let Some(dir) = layers.optional(&setting::STATE_DIR, |text| Ok(PathBuf::from(text))) {
+        return dir;
+    }
+    let (xdg, home) = (layers.foreign("XDG_STATE_HOME"), layers.foreign("HOME"));
+    let dir = setting::default_state_dir(xdg.as_deref(), home.as_deref());
+    layers.settle(&setting::STATE_DIR, dir.display().to_string());
+    dir
+}
+
+fn workers(layers: &mut Layers<'_>) -> NonZeroUsize {
+    let parse = |text: &str| {
+        let number = value::count(text, 1..=1024)?;
+        NonZeroUsize::new(number).ok_or(Invalid::Number)
+    };
+    layers.optional(&setting::WORKERS, parse).unwrap_or_else(|| {
+        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        layers.settle(&setting::WORKERS, workers.to_string());
+        workers
+    })
+}
+
+#[cfg(test)]
+mod tests;

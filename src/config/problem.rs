@@ -1,0 +1,221 @@
+//! What can be wrong with a configuration, and what to do about it.
+
+use std::{fmt, io, path::PathBuf};
+
+use crate::config::value::Invalid;
+
+/// Everything that is wrong, so that one start shows all of it. Prints as a list.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<Problem>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("1 problem with the configuration:")?,
+            number => write!(f, "{number} problems with the configuration:")?,
+        }
+        for problem in &self.0 {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong: where, what, and what to do.
+#[derive(Debug)]
+pub struct Problem {
+    /// The variable, flag or key that it is about.
+    pub name: String,
+    /// Where that was found.
+    pub source: Source,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, source, fault } = self;
+        f.write_str(name)?;
+        match source {
+            Source::Default => {}
+            Source::Environment | Source::SecretFile(_) | Source::File { .. } | Source::Flag => {
+                write!(f, " ({source})")?;
+            }
+        }
+        write!(f, ": {fault}")?;
+        match fault.remedy() {
+            Some(remedy) => write!(f, "\n    {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The environment.
+    Environment,
+    /// A file that the environment or the configuration file names.
+    SecretFile(PathBuf),
+    /// The configuration file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Environment => f.write_str("environment"),
+            Self::SecretFile(path) => write!(f, "file {}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// What is wrong. Holds values of settings that are not credentials, and no others.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The value does not have the form it must have.
+    #[error("{}{why}", quoted(.value.as_deref()))]
+    Invalid {
+        /// The value, unless it belongs to a credential.
+        value: Option<String>,
+        /// What is wrong with it.
+        why: Invalid,
+    },
+    /// No setting of this name.
+    #[error("unknown{}", suggestion(.meant.as_deref()))]
+    Unknown {
+        /// A name much like it.
+        meant: Option<String>,
+    },
+    /// Set to nothing.
+    #[error("set, but empty")]
+    Empty,
+    /// Bytes that are no text.
+    #[error("not valid UTF-8")]
+    NotText,
+    /// More than a line, or control characters.
+    #[error("more than one line, or characters that cannot be part of it")]
+    NotALine,
+    /// The value and a file with the value.
+    #[error("set together with {other}, and only one of them can be meant")]
+    Both {
+        /// The other name.
+        other: String,
+    },
+    /// A file that cannot be read.
+    #[error("the file {} cannot be read: {error}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The configuration file is not TOML. The parser's words, never its excerpt, which may hold a secret.
+    #[error("not valid TOML: {message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+    },
+    /// A TOML value of a type that no setting has.
+    #[error("{found} cannot be the value of a setting: write text, a number, true, false or a list of texts")]
+    Type {
+        /// The type.
+        found: &'static str,
+    },
+    /// A secret in a file that others may read.
+    #[error("a secret in a file that others may read (its mode is {mode:03o})")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A credential that a login cannot do without.
+    #[error("missing, and needed to log in")]
+    Missing {
+        /// The TOML key that would do as well.
+        key: &'static str,
+        /// Where a user gets the value.
+        whence: &'static str,
+    },
+    /// `live`, without its confirmation.
+    #[error("live means real money, and that was not confirmed")]
+    Unconfirmed,
+    /// An address beyond loopback, without the setting that allows it.
+    #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
+    Open {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
+    /// Two listeners at one address.
+    #[error("{other} listens on {address} too")]
+    SameAddress {
+        /// The other setting.
+        other: &'static str,
+        /// Where.
+        address: std::net::SocketAddr,
+    },
+}
+
+impl Fault {
+    /// What to do, where the fault does not say it already.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Empty => Some("give it a value, or do not set it at all".to_owned()),
+            Self::Both { .. } => Some("remove one of the two".to_owned()),
+            Self::Unreadable { .. } => {
+                Some("check the path, and that the user who runs the proxy may read it".to_owned())
+            }
+            Self::Exposed { path, .. } => Some(format!("run: chmod 600 {}", path.display())),
+            Self::Missing { key, whence } => Some(format!("{whence} (TOML key: {key})")),
+            Self::Unconfirmed => {
+                Some("set TRADOVATE_PROXY_LIVE=yes as well, or use TRADOVATE_PROXY_ENV=demo".to_owned())
+            }
+            Self::Open { address } => Some(format!(
+                "use 127.0.0.1:{port}, and run the callers on the same machine or in the same network namespace \
+                 (a sidecar); or, if a firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
+                port = address.port()
+            )),
+            Self::SameAddress { .. } => Some("give each its own port".to_owned()),
+            Self::Invalid { .. }
+            | Self::Unknown { .. }
+            | Self::NotText
+            | Self::NotALine
+            | Self::Syntax { .. }
+            | Self::Type { .. } => None,
+        }
+    }
+}
+
+/// The name among `known` that someone who wrote `name` most likely meant.
+pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= MOST_SLIPS.min(known.len() / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// More differences than this make another name, not a slip.
+const MOST_SLIPS: usize = 4;
+
+fn quoted(value: Option<&str>) -> String {
+    // `{:?}` so that control characters in the value stay where they are harmless.
+    value.map(|value| format!("{value:?} is wrong: ")).unwrap_or_default()
+}
+
+fn suggestion(meant: Option<&str>) -> String {
+    meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+}

@@ -1,0 +1,76 @@
+//! The field lines of a head, as places in its bytes.
+
+use std::fmt;
+
+/// A range of a head's bytes. Heads are far below 4 GiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Where `part` lies in `whole`; `part` must be a piece of it, as tokens of a parser are.
+    pub(super) fn of(part: &[u8], whole: &[u8]) -> Self {
+        let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+        let (start, end) = (start.min(whole.len()), (start + part.len()).min(whole.len()));
+        // Heads are bounded by a setting that is itself bounded; see `proxy::Limits::head_bytes`.
+        Self { start: u32::try_from(start).unwrap_or(0), end: u32::try_from(end).unwrap_or(0) }
+    }
+
+    pub(super) fn cut(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// One field line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) name: Span,
+    pub(super) value: Span,
+}
+
+/// The field lines of a head, in the order they came, repetitions included.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    lines: &'a [Line],
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(bytes: &'a [u8], lines: &'a [Line]) -> Self {
+        Self { bytes, lines }
+    }
+
+    /// Every line: name as it was spelled, value without the white space around it.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        // Names are tokens (RFC 9110 §5.6.2), so they are ASCII; the parser has checked.
+        self.lines.iter().map(move |line| {
+            (str::from_utf8(line.name.cut(bytes)).unwrap_or_default(), line.value.cut(bytes))
+        })
+    }
+
+    /// The values of every line with this name.
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The value, if there is exactly one line with this name.
+    pub fn only(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.all(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+}
+
+/// Names only: values may be credentials.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// The members of a comma-separated list (RFC 9110 §5.6.1), empty ones left out.
+pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}

@@ -1,0 +1,193 @@
+//! A response head (RFC 9112 §4, §5, §6), read as strictly as a request's: an upstream can be wrong or hostile.
+
+use std::mem::MaybeUninit;
+
+use http::StatusCode;
+
+use crate::http1::{
+    MAX_FIELDS,
+    body::Framing,
+    fields::{Fields, Line, Span, list_members},
+    request::parse_length,
+};
+
+/// What a response head says, as places in its bytes. Reused like [`RequestHead`](super::RequestHead).
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    len: usize,
+    status: StatusCode,
+    reason: Span,
+    framing: Framing,
+    length: Option<u64>,
+    keep_alive: bool,
+    lines: Vec<Line>,
+}
+
+impl ResponseHead {
+    /// Reads a complete head; `to_head` if it answers a HEAD request, which decides whether a body follows.
+    pub fn read(&mut self, bytes: &[u8], to_head: bool) -> Result<(), BadResponse> {
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields) {
+            Ok(httparse::Status::Complete(len)) if len == bytes.len() => self.len = len,
+            Err(httparse::Error::TooManyHeaders) => return Err(BadResponse::TooManyFields),
+            Ok(_) | Err(_) => return Err(BadResponse::Malformed),
+        }
+        self.status =
+            StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| BadResponse::Malformed)?;
+        // httparse gives an empty static string for a reason it will not pass on.
+        let reason = parsed.reason.filter(|reason| !reason.is_empty());
+        self.reason = reason.map_or_else(Span::default, |reason| Span::of(reason.as_bytes(), bytes));
+        self.lines.clear();
+        for field in parsed.headers.iter() {
+            let (name, value) = (Span::of(field.name.as_bytes(), bytes), Span::of(field.value, bytes));
+            self.lines.push(Line { name, value });
+        }
+        let http11 = parsed.version == Some(1);
+        self.interpret(bytes, to_head, http11)
+    }
+
+    fn interpret(&mut self, bytes: &[u8], to_head: bool, http11: bool) -> Result<(), BadResponse> {
+        let (mut length, mut chunked) = (None, false);
+        let (mut close, mut keep_alive) = (false, false);
+        for (name, value) in Fields::new(bytes, &self.lines).iter() {
+            if name.eq_ignore_ascii_case("connection") {
+                for option in list_members(value) {
+                    close |= option.eq_ignore_ascii_case(b"close");
+                    keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            } else if name.eq_ignore_ascii_case("content-length") {
+                if length.replace(parse_length(value).ok_or(BadResponse::Framing)?).is_some() {
+                    return Err(BadResponse::Framing);
+                }
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                if chunked || !http11 || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(BadResponse::Framing);
+                }
+                chunked = true;
+            }
+        }
+        // RFC 9110 §8.6: a 204 has no length to speak of.
+        self.length = length.filter(|_| self.status != StatusCode::NO_CONTENT);
+        // RFC 9112 §6.3, in its order.
+        self.framing = match (length, chunked) {
+            (Some(_), true) => return Err(BadResponse::Framing),
+            _ if to_head || has_no_body(self.status) => Framing::Empty,
+            (None, true) => Framing::Chunked,
+            (Some(0), false) => Framing::Empty,
+            (Some(length), false) => Framing::Length(length),
+            (None, false) => Framing::UntilClose,
+        };
+        self.keep_alive = !close && (http11 || keep_alive) && self.framing != Framing::UntilClose;
+        Ok(())
+    }
+
+    /// Its length in bytes, empty line included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been read into it yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason phrase as it came; may be empty.
+    pub fn reason<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.reason.cut(bytes)
+    }
+
+    /// Every field line.
+    pub fn fields<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
+        Fields::new(bytes, &self.lines)
+    }
+
+    /// How its body is delimited.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// `Content-Length`: also where no body follows, as for HEAD and 304 (RFC 9110 §8.6).
+    pub fn content_length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether the connection can carry another request after this answer.
+    pub fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+}
+
+/// RFC 9110 §6.4.1.
+pub fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+/// Why an answer cannot be trusted to be what upstream meant; the connection it came on is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each says what it means in its message")]
+pub enum BadResponse {
+    #[error("the status line or a field line is malformed")]
+    Malformed,
+    #[error("Content-Length and Transfer-Encoding contradict each other or themselves")]
+    Framing,
+    #[error("the head has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+    #[error("the head is longer than the limit")]
+    HeadTooLong,
+    #[error("too many interim (1xx) answers")]
+    TooManyInterim,
+    #[error("101 (Switching Protocols), which was not asked for")]
+    UnaskedUpgrade,
+    #[error("the chunked body is malformed")]
+    Chunk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framing(head: &str, method: &str) -> Result<Framing, BadResponse> {
+        let mut read = ResponseHead::default();
+        read.read(head.as_bytes(), method == "HEAD").map(|()| read.framing())
+    }
+
+    #[test]
+    fn framing_follows_rfc_9112_section_6_3() {
+        for (head, method, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "GET", Framing::Length(5)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", Framing::Empty),
+            ("HTTP/1.1 204 No Content\r\n\r\n", "GET", Framing::Empty),
+            ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", Framing::Empty),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", "GET", Framing::Chunked),
+            ("HTTP/1.1 200 OK\r\n\r\n", "GET", Framing::UntilClose),
+            ("HTTP/1.1 401\r\nContent-Length: 0\r\n\r\n", "GET", Framing::Empty),
+        ] {
+            assert_eq!(framing(head, method), Ok(expected), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_refused() {
+        for fields in [
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip\r\n",
+            "Content-Length: -1\r\n",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            assert_eq!(framing(&head, "GET"), Err(BadResponse::Framing), "{fields:?}");
+        }
+        for head in
+            ["HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "HTTP/3 200 OK\r\n\r\n"]
+        {
+            assert_eq!(framing(head, "GET"), Err(BadResponse::Malformed), "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Reading one request whole, within bounds of size and time.
+
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    http1::{BadRequest, BodyDecoder, Framing, HeadScanner, RequestHead, Scanned},
+    proxy::{Limits, ProxyError, Timeouts},
+};
+
+/// What arrives on one connection.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// Bytes read and not yet taken: of this request, and of those sent behind it without waiting.
+    inbox: Vec<u8>,
+    body: Vec<u8>,
+    progress: Progress,
+}
+
+/// How much of the current request has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Nothing,
+    Head,
+    Whole,
+}
+
+/// A request head beside the bytes it points into.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    pub(super) read: RequestHead,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The caller is to be told.
+    Error(ProxyError),
+    /// There is nobody to tell.
+    Gone,
+}
+
+impl<E: Into<ProxyError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Inbound {
+    /// Waits for the first bytes of a request, unless they came behind the last one; `false` if the caller
+    /// leaves instead. Holds no memory while it waits. Cancel safe.
+    pub(super) async fn begin(&mut self, stream: &TcpStream) -> bool {
+        while self.inbox.is_empty() {
+            if stream.readable().await.is_err() {
+                return false;
+            }
+            self.inbox.reserve(READ);
+            match stream.try_read_buf(&mut self.inbox) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Whether the current request's head has been read.
+    pub(super) fn has_head(&self) -> bool {
+        self.progress != Progress::Nothing
+    }
+
+    /// Whether the current request has been read to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.progress == Progress::Whole
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Reads a head. Not cancel safe.
+    pub(super) async fn read_head(
+        &mut self,
+        stream: &mut TcpStream,
+        head: &mut Head,
+        limits: &Limits,
+        timeouts: &Timeouts,
+    ) -> Result<(), Stop> {
+        self.body.clear();
+        self.progress = Progress::Nothing;
+        let deadline = Instant::now() + timeouts.head;
+        let mut scanner = HeadScanner::default();
+        loop {
+            match scanner.scan(&self.inbox) {
+                Scanned::Complete(len) if len <= limits.head_bytes => {
+                    head.bytes.clear();
+                    head.bytes.extend_from_slice(&self.inbox[..len]);
+                    self.inbox.drain(..len);
+                    head.read.read(&head.bytes)?;
+                    let is_whole = head.read.framing() == Framing::Empty;
+                    self.progress = if is_whole { Progress::Whole } else { Progress::Head };
+                    return Ok(());
+                }
+                Scanned::Partial if self.inbox.len() < limits.head_bytes => {}
+                Scanned::Partial if scanner.in_first_line() => return Err(BadRequest::TargetTooLong.into()),
+                Scanned::Complete(_) | Scanned::Partial => return Err(BadRequest::HeadTooLong.into()),
+                Scanned::BareLf => return Err(BadRequest::BareLf.into()),
+            }
+            match timeout_at(deadline, fill(stream, &mut self.inbox)).await {
+                Ok(Ok(0) | Err(_)) => return Err(Stop::Gone),
+                Ok(Ok(_)) => {}
+                Err(_) => return Err(ProxyError::SlowRequest(timeouts.head).into()),
+            }
+        }
+    }
+
+    /// Reads the body that the head announced, whole, so that upstream never sees half a request and is never
+    /// blamed for a caller's broken one. Not cancel safe.
+    pub(super) async fn read_body(
+        &mut self,
+        stream: &mut TcpStream,
+        head: &Head,
+        limits: &Limits,
+        timeouts: &Timeouts,
+    ) -> Result<(), Stop> {
+        let limit = limits.body_bytes;
+        let framing = head.read.framing();
+        if let Framing::Length(length) = framing {
+            let length = usize::try_from(length).ok().filter(|&length| length <= limit);
+            self.body.reserve(length.ok_or(ProxyError::BodyTooLarge { limit })?);
+        }
+        // RFC 9110 §10.1.1: not needed once some of the body is here.
+        if head.read.expects_continue() && framing != Framing::Empty && self.inbox.is_empty() {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Stop::Gone)?;
+        }
+        let mut decoder = BodyDecoder::new(framing);
+        while !decoder.is_done() {
+            let step = decoder.step(&self.inbox).map_err(|_| BadRequest::Chunk)?;
+            let data = &self.inbox[step.skip..step.skip + step.take];
+            if self.body.len() + data.len() > limit {
+                return Err(ProxyError::BodyTooLarge { limit }.into());
+            }
+            self.body.extend_from_slice(data);
+            self.inbox.drain(..step.skip + step.take);
+            if step.skip + step.take > 0 {
+                continue;
+            }
+            match timeout(timeouts.body_idle, fill(stream, &mut self.inbox)).await {
+                Ok(Ok(0)) => return Err(BadRequest::Incomplete.into()),
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Err(Stop::Gone),
+                Err(_) => return Err(ProxyError::SlowRequest(timeouts.body_idle).into()),
+            }
+        }
+        self.progress = Progress::Whole;
+        Ok(())
+    }
+
+    /// Gives back what a large request took.
+    pub(super) fn shrink(&mut self) {
+        self.body.clear();
+        self.body.shrink_to(KEPT);
+        self.inbox.shrink_to(KEPT);
+    }
+}
+
+async fn fill(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> io::Result<usize> {
+    inbox.reserve(READ);
+    stream.read_buf(inbox).await
+}
+
+const READ: usize = 2 * 1024;
+/// A buffer that grew beyond this is not kept.
+const KEPT: usize = 16 * 1024;

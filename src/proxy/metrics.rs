@@ -1,0 +1,234 @@
+//! What is counted of each request, and how: by a guard that is there from the first byte, so that no way out
+//! escapes the count.
+
+use std::{cell::RefCell, time::Duration};
+
+use http::StatusCode;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+use tokio::time::Instant;
+
+use crate::tradovate::{Effect, Endpoint};
+
+/// The data path's metrics, shared by every worker.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: IntCounterVec,
+    request_duration: HistogramVec,
+    upstream_duration: HistogramVec,
+    added_latency: Histogram,
+    in_flight: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When a name is taken in `registry`.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let histogram = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("tradovate_proxy_requests_total", "Requests, by how they ended."),
+                &["operation", "effect", "status", "outcome"],
+            )?,
+            request_duration: HistogramVec::new(
+                histogram(
+                    "tradovate_proxy_request_duration_seconds",
+                    "From a request's last byte read to its answer's last byte handed to the caller.",
+                ),
+                &["effect"],
+            )?,
+            upstream_duration: HistogramVec::new(
+                histogram(
+                    "tradovate_proxy_upstream_duration_seconds",
+                    "From the request being sent to the head of upstream's answer.",
+                ),
+                &["effect"],
+            )?,
+            added_latency: Histogram::with_opts(histogram(
+                "tradovate_proxy_added_latency_seconds",
+                "What the proxy itself cost until the answer's head was passed on: all but upstream's time.",
+            ))?,
+            in_flight: IntGauge::new("tradovate_proxy_requests_in_flight", "Requests being worked on.")?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.request_duration.clone()))?;
+        registry.register(Box::new(metrics.upstream_duration.clone()))?;
+        registry.register(Box::new(metrics.added_latency.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        Ok(metrics)
+    }
+
+    /// One worker's handles on them.
+    pub(super) fn local(&self, endpoints: usize) -> LocalMetrics {
+        let per_effect = |histogram: &HistogramVec| {
+            Effect::ALL.map(|effect| histogram.with_label_values(&[effect.name()]))
+        };
+        LocalMetrics {
+            requests: self.requests.clone(),
+            counters: RefCell::new(vec![Vec::new(); endpoints + 1]),
+            request_duration: per_effect(&self.request_duration),
+            upstream_duration: per_effect(&self.upstream_duration),
+            added_latency: self.added_latency.clone(),
+            in_flight: self.in_flight.clone(),
+        }
+    }
+}
+
+/// Handles resolved once, so that counting a request looks nothing up behind a lock.
+#[derive(Debug)]
+pub(super) struct LocalMetrics {
+    requests: IntCounterVec,
+    /// By endpoint index; the last row is for requests that were refused before their path was known.
+    counters: RefCell<Vec<Vec<Ending>>>,
+    request_duration: [Histogram; 4],
+    upstream_duration: [Histogram; 4],
+    added_latency: Histogram,
+    in_flight: IntGauge,
+}
+
+/// The counter for one way to end, of one endpoint.
+#[derive(Clone, Debug)]
+struct Ending {
+    status: StatusCode,
+    outcome: &'static str,
+    counter: IntCounter,
+}
+
+impl LocalMetrics {
+    /// Starts to observe a request. It is counted when it completes, or as aborted when the guard is dropped.
+    pub(super) fn observe(&self) -> Observation<'_> {
+        self.in_flight.inc();
+        Observation {
+            metrics: self,
+            read: Instant::now(),
+            upstream: Duration::ZERO,
+            sent: None,
+            endpoint: None,
+            completed: None,
+        }
+    }
+
+    fn count(&self, endpoint: Option<&Endpoint>, status: StatusCode, outcome: &'static str) {
+        let mut rows = self.counters.borrow_mut();
+        let last = rows.len().saturating_sub(1);
+        let row = endpoint.map_or(last, |endpoint| endpoint.index.min(last));
+        let Some(row) = rows.get_mut(row) else { return };
+        if let Some(known) = row.iter().find(|known| known.status == status && known.outcome == outcome) {
+            known.counter.inc();
+            return;
+        }
+        let (operation, effect) = names(endpoint);
+        let counter = self.requests.with_label_values(&[operation, effect, status.as_str(), outcome]);
+        counter.inc();
+        row.push(Ending { status, outcome, counter });
+    }
+}
+
+/// One request under observation.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Observation<'a> {
+    metrics: &'a LocalMetrics,
+    read: Instant,
+    /// When the request was last sent, until the answer's head came.
+    sent: Option<Instant>,
+    /// Time that was upstream's.
+    upstream: Duration,
+    endpoint: Option<Endpoint>,
+    completed: Option<(StatusCode, &'static str)>,
+}
+
+impl Observation<'_> {
+    /// What it asks for is known.
+    pub(super) fn is_for(&mut self, endpoint: &Endpoint) {
+        self.endpoint = Some(*endpoint);
+    }
+
+    /// The request has been read whole: from here on, time is ours.
+    pub(super) fn is_read(&mut self) {
+        self.read = Instant::now();
+    }
+
+    /// The request is being handed to upstream.
+    pub(super) fn is_sent(&mut self) {
+        self.sent = Some(Instant::now());
+    }
+
+    /// Upstream's answer has begun.
+    pub(super) fn is_answered(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.upstream += sent.elapsed();
+        }
+    }
+
+    /// The answer's head, and what came with it, has been handed to the caller.
+    pub(super) fn is_passed_on(&self) {
+        self.metrics.added_latency.observe(self.read.elapsed().saturating_sub(self.upstream).as_secs_f64());
+        if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
+            histogram.observe(self.upstream.as_secs_f64());
+        }
+    }
+
+    /// How it ended.
+    pub(super) fn complete(&mut self, status: StatusCode, outcome: &'static str) {
+        self.completed = Some((status, outcome));
+    }
+
+    /// The one for the request's effect, if the request came as far as having one.
+    fn histogram<'h>(&self, of: &'h [Histogram; 4]) -> Option<&'h Histogram> {
+        Effect::ALL
+            .iter()
+            .position(|&effect| Some(effect) == self.endpoint.map(|endpoint| endpoint.effect))
+            .map(|at| &of[at])
+    }
+}
+
+impl Drop for Observation<'_> {
+    fn drop(&mut self) {
+        let endpoint = self.endpoint.as_ref();
+        let (operation, effect) = names(endpoint);
+        let took = self.read.elapsed();
+        // 499 is nobody's status: it marks, in the metric alone, a request that got no whole answer from us.
+        let aborted = (StatusCode::from_u16(499).unwrap_or_default(), "aborted");
+        let (status, outcome) = self.completed.unwrap_or(aborted);
+        self.metrics.in_flight.dec();
+        self.metrics.count(endpoint, status, outcome);
+        if let Some(histogram) = self.histogram(&self.metrics.request_duration) {
+            histogram.observe(took.as_secs_f64());
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let matters =
+            endpoint.is_some_and(|endpoint| matches!(endpoint.effect, Effect::Order | Effect::Write));
+        match (matters, outcome) {
+            (true, "answered" | "refused" | "no-token" | "overloaded" | "connect-failed" | "not-sent") => {
+                tracing::info!(operation, effect, status = status.as_u16(), outcome, micros, "request");
+            }
+            (true, _) => {
+                tracing::warn!(
+                    operation,
+                    effect,
+                    status = status.as_u16(),
+                    outcome,
+                    micros,
+                    "request without a certain outcome: look at order/list before it is sent again"
+                );
+            }
+            (false, _) => {
+                tracing::debug!(operation, effect, status = status.as_u16(), outcome, micros, "request");
+            }
+        }
+    }
+}
+
+fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
+    endpoint.map_or(("none", "none"), |endpoint| (endpoint.operation, endpoint.effect.name()))
+}
+
+/// Seconds: fine below a millisecond, where the proxy's own share lies; up to the response timeout.
+const BUCKETS: [f64; 18] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 2.5, 10.0, 30.0,
+];

@@ -1,0 +1,205 @@
+//! Writing one answer: upstream's, streamed with back-pressure, or our own.
+
+use std::{io, io::Write as _, time::Duration};
+
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+
+use crate::{
+    http1::Version,
+    proxy::error::{Problem, outcome_name},
+    upstream::{Answer, Length, UpstreamError},
+};
+
+/// How answers on one connection are written.
+#[derive(Debug)]
+pub(super) struct Outbound<'a> {
+    pub(super) stream: &'a mut TcpStream,
+    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) version: Version,
+    /// Whether the answer is to a HEAD request, which has none of its body.
+    pub(super) to_head: bool,
+    /// Whether the connection is to be used again, as far as the request goes.
+    pub(super) keep_alive: bool,
+    /// How long the caller may take none of it.
+    pub(super) patience: Duration,
+    pub(super) now: Timestamp,
+}
+
+/// Why an answer could not be written whole.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// The caller took no more of it.
+    Caller,
+    /// Upstream did not deliver it.
+    Upstream(UpstreamError),
+}
+
+/// How the end of the body will be known to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delimited {
+    Length,
+    Chunks,
+    Close,
+}
+
+impl Outbound<'_> {
+    /// Passes an interim answer on, to callers that can know such (RFC 9110 §15.2).
+    pub(super) async fn interim(&mut self, answer: &Answer) -> Result<(), Cut> {
+        if self.version == Version::Http10 {
+            return Ok(());
+        }
+        self.buffer.clear();
+        self.status_line(answer.status().as_u16(), answer.reason());
+        answer.for_each_field(|name, value| field(self.buffer, name, value));
+        self.buffer.extend_from_slice(b"\r\n");
+        self.flush().await
+    }
+
+    /// Passes upstream's answer on; `passed` is called once its head and what came with it are handed over.
+    /// Returns whether the connection can be used again.
+    pub(super) async fn answer(&mut self, answer: &mut Answer, passed: impl FnOnce()) -> Result<bool, Cut> {
+        let delimited = match answer.length() {
+            Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
+            Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
+            Length::Unknown => Delimited::Close,
+        };
+        let keep_alive = self.keep_alive && delimited != Delimited::Close;
+        self.head_of(answer, delimited, keep_alive);
+        let at_hand = answer.data_at_hand().map_err(Cut::Upstream)?;
+        if let Some(data) = at_hand {
+            piece(self.buffer, delimited, data);
+        }
+        self.flush().await?;
+        passed();
+        if matches!(answer.length(), Length::Bodiless(_)) {
+            return Ok(keep_alive);
+        }
+        while let Some(data) = answer.next_data().await.map_err(Cut::Upstream)? {
+            self.buffer.clear();
+            piece(self.buffer, delimited, data);
+            self.flush().await?;
+        }
+        if delimited == Delimited::Chunks {
+            self.buffer.clear();
+            self.buffer.extend_from_slice(b"0\r\n");
+            answer.for_each_trailer(|name, value| field(self.buffer, name, value));
+            self.buffer.extend_from_slice(b"\r\n");
+            self.flush().await?;
+        }
+        Ok(keep_alive)
+    }
+
+    fn head_of(&mut self, answer: &Answer, delimited: Delimited, keep_alive: bool) {
+        self.buffer.clear();
+        self.status_line(answer.status().as_u16(), answer.reason());
+        let mut has_date = false;
+        answer.for_each_field(|name, value| {
+            has_date |= name.eq_ignore_ascii_case("date");
+            field(self.buffer, name, value);
+        });
+        if !has_date {
+            self.date();
+        }
+        // Writing to a Vec cannot fail.
+        let _ = match answer.length() {
+            Length::Bodiless(Some(length)) | Length::Known(length) => {
+                write!(self.buffer, "Content-Length: {length}\r\n")
+            }
+            Length::Unknown if delimited == Delimited::Chunks => {
+                write!(self.buffer, "Transfer-Encoding: chunked\r\n")
+            }
+            Length::Bodiless(None) | Length::Unknown => Ok(()),
+        };
+        self.end_of_head(keep_alive);
+    }
+
+    /// Writes an answer of our own. `allow`, `retry_after` and the outcome come from the problem.
+    pub(super) async fn problem(&mut self, problem: &Problem) -> Result<(), Cut> {
+        self.buffer.clear();
+        let reason = problem.status.canonical_reason().unwrap_or_default();
+        self.status_line(problem.status.as_u16(), reason.as_bytes());
+        field(self.buffer, "X-Proxy-Outcome", outcome_name(problem.sent).as_bytes());
+        if let Some(seconds) = problem.retry_after {
+            field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
+        }
+        if let Some(allow) = problem.allow {
+            field(self.buffer, "Allow", allow.as_bytes());
+        }
+        self.own_body("application/problem+json", &problem.to_json()).await
+    }
+
+    /// Writes a 200 of our own with a JSON body.
+    pub(super) async fn local(&mut self, body: &[u8]) -> Result<(), Cut> {
+        self.buffer.clear();
+        self.status_line(200, b"OK");
+        self.own_body("application/json", body).await
+    }
+
+    async fn own_body(&mut self, content_type: &str, body: &[u8]) -> Result<(), Cut> {
+        self.date();
+        field(self.buffer, "Content-Type", content_type.as_bytes());
+        field(self.buffer, "Cache-Control", b"no-store");
+        field(self.buffer, "Content-Length", body.len().to_string().as_bytes());
+        self.end_of_head(self.keep_alive);
+        if !self.to_head {
+            self.buffer.extend_from_slice(body);
+        }
+        self.flush().await
+    }
+
+    fn status_line(&mut self, status: u16, reason: &[u8]) {
+        // RFC 9110 §2.5: our own version, whatever the request's.
+        let _ = write!(self.buffer, "HTTP/1.1 {status} ");
+        self.buffer.extend_from_slice(reason);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// RFC 9110 §6.6.1.
+    fn date(&mut self) {
+        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.now) {
+            field(self.buffer, "Date", date.as_bytes());
+        }
+    }
+
+    fn end_of_head(&mut self, keep_alive: bool) {
+        match (keep_alive, self.version) {
+            (false, _) => field(self.buffer, "Connection", b"close"),
+            // RFC 9112 §9.3: HTTP/1.0 closes unless told otherwise.
+            (true, Version::Http10) => field(self.buffer, "Connection", b"keep-alive"),
+            (true, Version::Http11) => {}
+        }
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Hands the buffer over, as fast as the caller takes it.
+    async fn flush(&mut self) -> Result<(), Cut> {
+        let mut rest = &self.buffer[..];
+        while !rest.is_empty() {
+            let written = timeout(self.patience, self.stream.write(rest)).await;
+            match written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(0) | Err(_) => return Err(Cut::Caller),
+                Ok(written) => rest = &rest[written..],
+            }
+        }
+        Ok(())
+    }
+}
+
+fn field(buffer: &mut Vec<u8>, name: &str, value: &[u8]) {
+    buffer.extend_from_slice(name.as_bytes());
+    buffer.extend_from_slice(b": ");
+    buffer.extend_from_slice(value);
+    buffer.extend_from_slice(b"\r\n");
+}
+
+/// One piece of a body, in the framing that the head announced.
+fn piece(buffer: &mut Vec<u8>, delimited: Delimited, data: &[u8]) {
+    if delimited == Delimited::Chunks {
+        let _ = write!(buffer, "{:x}\r\n", data.len());
+        buffer.extend_from_slice(data);
+        buffer.extend_from_slice(b"\r\n");
+    } else {
+        buffer.extend_from_slice(data);
+    }
+}

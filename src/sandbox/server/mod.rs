@@ -1,0 +1,217 @@
+//! Sockets: accept, serve, and stop.
+//!
+//! The invariant: nothing here decides what is answered. A connection is a [`Connection`](exchange::Connection)
+//! that turns requests into answers, between a [tap](tap) on its bytes and the HTTP stack.
+
+mod body;
+mod certificate;
+mod exchange;
+mod head;
+mod received;
+mod response;
+mod spoil;
+mod tap;
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::sandbox::{
+    control::Control,
+    options::Options,
+    server::{
+        certificate::Identity,
+        exchange::Connection,
+        tap::{Socket, Tap},
+    },
+    state::Shared,
+};
+
+/// A running simulation. Dropping it stops it at once; [`shutdown`](Self::shutdown) does so gently.
+#[derive(Debug)]
+pub struct Sandbox {
+    http_addr: SocketAddr,
+    https_addr: Option<SocketAddr>,
+    ca_pem: Arc<str>,
+    control: Control,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Sandbox {
+    /// Binds the listeners and serves them in background tasks on the current runtime.
+    ///
+    /// # Errors
+    /// Whatever binding fails with, and, with TLS, a certificate that cannot be made.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let plain = TcpListener::bind(options.http).await?;
+        let http = plain.local_addr()?;
+        let tls = match options.https {
+            Some(address) => Some((TcpListener::bind(address).await?, Identity::make()?)),
+            None => None,
+        };
+        let https = tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
+        let ca_pem =
+            tls.as_ref().map_or_else(|| Arc::from(""), |(_, identity)| Arc::from(identity.ca_pem.as_str()));
+
+        let shared = Arc::new(Shared::new(options.clock, options.rules, https.unwrap_or(http).to_string()));
+        let control = Control::new(Arc::clone(&shared));
+        let (stopping, stopped) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let acceptor = Acceptor {
+            shared,
+            ca_pem: Arc::clone(&ca_pem),
+            last_connection: Arc::default(),
+            tasks: tasks.clone(),
+            stopping: stopping.clone(),
+            stopped: stopped.clone(),
+        };
+        tasks.spawn(acceptor.clone().accept(plain, None));
+        if let Some((listener, identity)) = tls {
+            tasks.spawn(acceptor.accept(listener, Some(TlsAcceptor::from(identity.tls))));
+        }
+        Ok(Self { http_addr: http, https_addr: https, ca_pem, control, tasks, stopping, stopped })
+    }
+
+    /// Where plain HTTP is answered.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Where TLS is answered, if it is.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.https_addr
+    }
+
+    /// The certificate that a client must trust to use TLS, in PEM; empty without TLS.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The hand on the simulation.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Stops accepting, gives requests in flight a second, and ends what is left.
+    pub async fn shutdown(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            self.stopped.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        self.stopped.cancel();
+    }
+}
+
+#[derive(Clone)]
+struct Acceptor {
+    shared: Arc<Shared>,
+    ca_pem: Arc<str>,
+    last_connection: Arc<AtomicU64>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl Acceptor {
+    async fn accept(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stopping.cancelled() => return,
+            };
+            match accepted {
+                Ok((tcp, _)) => {
+                    self.tasks.spawn(self.clone().connection(tcp, tls.clone()));
+                }
+                Err(error) => {
+                    // Mostly too many open files: what is open must close before more can be.
+                    tracing::warn!(%error, "the sandbox cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self, tcp: TcpStream, tls: Option<TlsAcceptor>) {
+        // An answer is written in one piece or is slow on purpose: waiting to coalesce serves nobody.
+        let _ = tcp.set_nodelay(true);
+        let stopped = self.stopped.clone();
+        tokio::select! {
+            () = self.serve(tcp, tls) => {}
+            () = stopped.cancelled() => {}
+        }
+    }
+
+    async fn serve(self, tcp: TcpStream, tls: Option<TlsAcceptor>) {
+        let socket = match tls {
+            None => Socket::Plain(tcp),
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await {
+                Ok(Ok(stream)) => Socket::Tls(Box::new(stream)),
+                Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake with the sandbox failed"),
+                Err(_) => return,
+            },
+        };
+        let (tap, wire) = Tap::new(socket);
+        let id = self.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = Arc::new(Connection {
+            id,
+            wire,
+            shared: self.shared,
+            ca_pem: self.ca_pem,
+            stop: self.stopping.clone(),
+        });
+        let service = service_fn(move |request| {
+            let connection = Arc::clone(&connection);
+            async move { connection.serve(request).await }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new());
+        builder.http2().timer(TokioTimer::new());
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(tap), service));
+        let outcome = tokio::select! {
+            outcome = serving.as_mut() => outcome,
+            () = self.stopping.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, connection = id, "a connection of the sandbox ended early");
+        }
+    }
+}
+
+/// How long requests in flight may take once the sandbox stops.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long to wait after a failed accept.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);

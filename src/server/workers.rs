@@ -1,0 +1,182 @@
+//! The worker threads, and the connections each has.
+
+use std::{
+    future::Future,
+    io, net,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::{mpsc, oneshot, watch},
+    task::LocalSet,
+    time::timeout,
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    proxy::{Proxy, Worker},
+    server::listener::accept,
+    upstream::{self, Connector, Upstream},
+};
+
+/// Running worker threads. Dropped, they end at once.
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<Thread>,
+    drain: watch::Sender<bool>,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Thread {
+    connections: mpsc::UnboundedSender<Arrival>,
+    load: Arc<AtomicUsize>,
+    ended: oneshot::Receiver<usize>,
+}
+
+/// A connection on its way to its worker.
+#[derive(Debug)]
+enum Arrival {
+    Serve(net::TcpStream, Load),
+    TurnAway(net::TcpStream),
+}
+
+/// One connection's share of a worker's load.
+#[derive(Debug)]
+struct Load(Arc<AtomicUsize>);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why serving ended in a way that was not asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No thread or runtime could be had.
+    #[error("cannot start a worker thread")]
+    Spawn(#[source] io::Error),
+    /// A worker thread is gone, which only a defect can cause.
+    #[error("a worker thread ended unexpectedly")]
+    WorkerGone,
+}
+
+impl Workers {
+    /// Starts `count` threads (at least one), each with a way to upstream of its own. A request or answer of
+    /// theirs that is still under way `drain` after [`run`](Self::run) was told to stop is broken off.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        count: usize,
+        proxy: &Arc<Proxy>,
+        connector: &Connector,
+        metrics: &upstream::Metrics,
+        drain: Duration,
+    ) -> Result<Self, ServeError> {
+        let (drain_sender, draining) = watch::channel(false);
+        let threads = (0..count.max(1))
+            .map(|index| {
+                let (connections, arrivals) = mpsc::unbounded_channel();
+                let (end, ended) = oneshot::channel();
+                let (proxy, connector, metrics) = (Arc::clone(proxy), connector.clone(), metrics.clone());
+                let draining = draining.clone();
+                let runtime =
+                    runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Spawn)?;
+                let body = move || {
+                    let work = async move {
+                        let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
+                        work(Rc::new(Worker::new(proxy, upstream, draining)), arrivals, drain).await
+                    };
+                    let broken_off = runtime.block_on(LocalSet::new().run_until(work));
+                    // Nobody listens any more when the process ends without waiting.
+                    let _ = end.send(broken_off);
+                };
+                thread::Builder::new()
+                    .name(format!("worker-{index}"))
+                    .spawn(body)
+                    .map_err(ServeError::Spawn)?;
+                Ok(Thread { connections, load: Arc::default(), ended })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { threads, drain: drain_sender, limit: proxy.limits.connections })
+    }
+
+    /// Accepts until `stop`, then drains. Returns how many connections had to be broken off.
+    ///
+    /// # Errors
+    /// When a worker is gone.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<usize, ServeError> {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                stream = accept(&listener) => self.hand_over(stream)?,
+            }
+        }
+        drop(listener);
+        self.drain.send_replace(true);
+        let mut broken_off = 0;
+        for thread in self.threads {
+            drop(thread.connections);
+            broken_off += thread.ended.await.map_err(|_| ServeError::WorkerGone)?;
+        }
+        Ok(broken_off)
+    }
+
+    fn hand_over(&self, stream: TcpStream) -> Result<(), ServeError> {
+        // A reply is one write; waiting to fill a segment could only delay it.
+        let moved = stream.set_nodelay(true).and_then(|()| stream.into_std());
+        let Ok(stream) = moved else { return Ok(()) };
+        let load = |thread: &&Thread| thread.load.load(Ordering::Relaxed);
+        let open: usize = self.threads.iter().map(|thread| load(&thread)).sum();
+        let thread = self.threads.iter().min_by_key(load).ok_or(ServeError::WorkerGone)?;
+        let arrival = if open < self.limit {
+            thread.load.fetch_add(1, Ordering::Relaxed);
+            Arrival::Serve(stream, Load(Arc::clone(&thread.load)))
+        } else {
+            Arrival::TurnAway(stream)
+        };
+        thread.connections.send(arrival).map_err(|_| ServeError::WorkerGone)
+    }
+}
+
+/// What one worker thread does. Returns how many connections it had to break off.
+async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>, drain: Duration) -> usize {
+    let tasks = TaskTracker::new();
+    // Ends when accepting does; what was accepted before is still served.
+    while let Some(arrival) = arrivals.recv().await {
+        let worker = Rc::clone(&worker);
+        tasks.spawn_local(async move {
+            match arrival {
+                Arrival::Serve(stream, load) => {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        worker.serve(stream).await;
+                    }
+                    drop(load);
+                }
+                Arrival::TurnAway(stream) => {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        worker.turn_away(stream).await;
+                    }
+                }
+            }
+        });
+    }
+    tasks.close();
+    let _ = timeout(drain, tasks.wait()).await;
+    tasks.len()
+}

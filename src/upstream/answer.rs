@@ -1,0 +1,230 @@
+//! An answer from upstream, whichever protocol it came by.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::{
+    http1::{BadResponse, Framing},
+    hygiene::names::{crosses_downstream, may_be_answered},
+    origin::Origin,
+    upstream::{Failure, Upstream, UpstreamError, http1::Http1, http2::Http2Answer, metrics::Counted},
+};
+
+/// An answer under way: first its [head](Self::head), then its body piece by piece, then
+/// [finish](Self::finish). Dropped before that, its connection is closed.
+#[derive(Debug)]
+pub struct Answer {
+    upstream: Upstream,
+    origin: Arc<Origin>,
+    transport: Transport,
+    interim: u8,
+    /// Whether the head that was read last is the answer's own.
+    has_head: bool,
+    counted: Counted,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Http1(Box<Http1>),
+    Http2(Box<Http2Answer>),
+}
+
+/// What kind of head has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A 1xx that the caller is owed (RFC 9110 §15.2); another head follows.
+    Interim,
+    /// The answer's own.
+    Final,
+}
+
+/// How long the body is, as far as its head tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// No body follows; the head may still name the length that a GET would have had.
+    Bodiless(Option<u64>),
+    /// So many bytes.
+    Known(u64),
+    /// The end will show.
+    Unknown,
+}
+
+impl Answer {
+    pub(super) fn awaited(
+        upstream: Upstream,
+        origin: Arc<Origin>,
+        connection: Box<Http1>,
+        counted: Counted,
+    ) -> Self {
+        let transport = Transport::Http1(connection);
+        Self { upstream, origin, transport, interim: 0, has_head: false, counted }
+    }
+
+    pub(super) fn http2(
+        upstream: Upstream,
+        origin: Arc<Origin>,
+        answer: Http2Answer,
+        counted: Counted,
+    ) -> Self {
+        let transport = Transport::Http2(Box::new(answer));
+        Self { upstream, origin, transport, interim: 0, has_head: true, counted }
+    }
+
+    /// Waits for the next head; once the final one has been read, returns at once. Not cancel safe.
+    ///
+    /// # Errors
+    /// When none comes, or what comes is no answer. The request has been sent.
+    pub async fn head(&mut self) -> Result<Head, Failure> {
+        while !self.has_head {
+            // HTTP/2 answers come with their head; hyper takes care of interim ones.
+            let Transport::Http1(connection) = &mut self.transport else { break };
+            connection
+                .read_head(self.upstream.head_limit(), self.upstream.timeouts())
+                .await
+                .map_err(UpstreamError::maybe_sent)?;
+            let status = connection.head().status();
+            if !status.is_informational() {
+                self.has_head = true;
+                break;
+            }
+            if status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(UpstreamError::from(BadResponse::UnaskedUpgrade).maybe_sent());
+            }
+            self.interim += 1;
+            if self.interim > MAX_INTERIM {
+                return Err(UpstreamError::from(BadResponse::TooManyInterim).maybe_sent());
+            }
+            // 100 would answer an `Expect` that we never send: the body goes along with the head.
+            if status != StatusCode::CONTINUE {
+                return Ok(Head::Interim);
+            }
+        }
+        Ok(Head::Final)
+    }
+
+    /// The status of the head that was read last.
+    pub fn status(&self) -> StatusCode {
+        match &self.transport {
+            Transport::Http1(connection) => connection.head().status(),
+            Transport::Http2(answer) => answer.response.status(),
+        }
+    }
+
+    /// Its reason phrase, as upstream worded it; HTTP/2 has none, so the usual one.
+    pub fn reason(&self) -> &[u8] {
+        match &self.transport {
+            Transport::Http1(connection) => connection.reason(),
+            Transport::Http2(_) => self.status().canonical_reason().unwrap_or_default().as_bytes(),
+        }
+    }
+
+    /// Shows every field that may cross to the caller, in the order they came.
+    pub fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+        match &self.transport {
+            Transport::Http1(connection) => {
+                let fields = connection.fields();
+                for (name, value) in fields.iter().filter(|(name, _)| crosses_downstream(name, &fields)) {
+                    show(name, value);
+                }
+            }
+            Transport::Http2(answer) => {
+                for (name, value) in answer.response.headers() {
+                    if may_be_answered(name.as_str()) {
+                        show(name.as_str(), value.as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long its body is.
+    pub fn length(&self) -> Length {
+        match &self.transport {
+            Transport::Http1(connection) => match connection.head().framing() {
+                Framing::Empty => Length::Bodiless(connection.head().content_length()),
+                Framing::Length(length) => Length::Known(length),
+                Framing::Chunked | Framing::UntilClose => Length::Unknown,
+            },
+            Transport::Http2(answer) => {
+                let header = answer.response.headers().get(http::header::CONTENT_LENGTH);
+                let length =
+                    header.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
+                match length {
+                    length if answer.has_no_body() => Length::Bodiless(length),
+                    Some(length) => Length::Known(length),
+                    None => Length::Unknown,
+                }
+            }
+        }
+    }
+
+    /// The piece of the body that is here already, so that it can be passed on together with the head.
+    ///
+    /// # Errors
+    /// When the body's framing is broken.
+    pub fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
+        match &mut self.transport {
+            Transport::Http1(connection) => connection.data_at_hand(),
+            Transport::Http2(_) => Ok(None),
+        }
+    }
+
+    /// The next piece of the body, or `None` at its proper end. Not cancel safe.
+    ///
+    /// # Errors
+    /// When it stalls, breaks, or ends before it is complete.
+    pub async fn next_data(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
+        let timeouts = self.upstream.timeouts();
+        match &mut self.transport {
+            Transport::Http1(connection) => connection.next_data(timeouts).await,
+            Transport::Http2(answer) => answer.next_data(timeouts).await,
+        }
+    }
+
+    /// Shows every trailer field that may cross, once the body has ended.
+    pub fn for_each_trailer(&self, mut show: impl FnMut(&str, &[u8])) {
+        match &self.transport {
+            Transport::Http1(connection) => {
+                for line in connection.trailers().split(|&byte| byte == b'\n') {
+                    if let Some((name, value)) = trailer(line) {
+                        show(name, value);
+                    }
+                }
+            }
+            Transport::Http2(answer) => {
+                for (name, value) in answer.trailers().into_iter().flatten() {
+                    if may_be_answered(name.as_str()) {
+                        show(name.as_str(), value.as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the exchange: the connection waits for another if it can, and is closed if not.
+    pub fn finish(self) {
+        let Self { upstream, origin, transport, counted, .. } = self;
+        drop(counted);
+        match transport {
+            Transport::Http1(connection) if connection.is_reusable() => {
+                upstream.put_back(&origin, connection);
+            }
+            Transport::Http1(_) | Transport::Http2(_) => {}
+        }
+    }
+}
+
+/// A trailer line that is well formed and may cross (RFC 9110 §6.5.1: the rest is discarded).
+fn trailer(line: &[u8]) -> Option<(&str, &[u8])> {
+    let line = line.strip_suffix(b"\r")?;
+    let (name, value) = line.split_at_checked(line.iter().position(|&byte| byte == b':')?)?;
+    let name =
+        str::from_utf8(name).ok().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_ok())?;
+    let value = value[1..].trim_ascii();
+    let clean = http::HeaderValue::from_bytes(value).is_ok();
+    (clean && may_be_answered(name)).then_some((name, value))
+}
+
+/// Interim answers before the final one; a server that sends more is not going to send that.
+const MAX_INTERIM: u8 = 32;

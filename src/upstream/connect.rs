@@ -1,0 +1,150 @@
+//! Opening a connection: TCP, then TLS, each with its own bound.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    origin::Origin,
+    upstream::{Timeouts, UpstreamError, tls},
+};
+
+/// Opens connections. Follows no proxy setting of the environment.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    tls: Arc<ClientConfig>,
+    timeouts: Timeouts,
+}
+
+/// What was negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Connector {
+    /// A connector with this TLS configuration.
+    pub fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
+        Self { tls, timeouts }
+    }
+
+    pub(super) fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<(Stream, Protocol), UpstreamError> {
+        let tcp = timeout(self.timeouts.connect, TcpStream::connect((origin.host(), origin.port())))
+            .await
+            .map_err(|_| UpstreamError::ConnectTimeout)?
+            .map_err(UpstreamError::Connect)?;
+        // A request is one write; waiting to fill a segment could only delay it.
+        tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        let tcp = Metered { tcp, written: 0 };
+        if !origin.is_tls() {
+            return Ok((Stream::Plain(tcp), Protocol::Http1));
+        }
+        let name = ServerName::try_from(origin.host().to_owned())
+            .map_err(|error| UpstreamError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let stream = timeout(self.timeouts.tls, TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp))
+            .await
+            .map_err(|_| UpstreamError::TlsTimeout)?
+            .map_err(UpstreamError::Tls)?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+        let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+        Ok((Stream::Tls(Box::new(stream)), protocol))
+    }
+}
+
+/// A connection to upstream that knows how many bytes it has handed to the kernel.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(Metered),
+    Tls(Box<TlsStream<Metered>>),
+}
+
+impl Stream {
+    /// Bytes handed to the kernel so far, TLS records and handshake included.
+    pub(super) fn written(&self) -> u64 {
+        match self {
+            Self::Plain(metered) => metered.written,
+            Self::Tls(tls) => tls.get_ref().0.written,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(metered) => Pin::new(metered).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(metered) => Pin::new(metered).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(metered) => Pin::new(metered).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(metered) => Pin::new(metered).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Counts what the kernel accepted, below TLS: the last place where "nothing was sent" can be known.
+#[derive(Debug)]
+pub(super) struct Metered {
+    tcp: TcpStream,
+    written: u64,
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let metered = self.get_mut();
+        let written = Pin::new(&mut metered.tcp).poll_write(cx, buf);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            metered.written += *bytes as u64;
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
+    }
+}

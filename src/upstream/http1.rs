@@ -1,0 +1,199 @@
+//! One HTTP/1.1 connection to upstream, and one exchange on it.
+
+use std::{future::poll_fn, io, ops::Range, pin::Pin, task::Poll};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
+    time::timeout,
+};
+
+use crate::{
+    http1::{BadResponse, BodyDecoder, Fields, Framing, HeadScanner, ResponseHead, Scanned},
+    hygiene::Encoded,
+    upstream::{Failure, Sent, Timeouts, UpstreamError, connect::Stream},
+};
+
+/// A connection, and what has been read from it.
+#[derive(Debug)]
+pub(super) struct Http1 {
+    stream: Stream,
+    /// Bytes read; those before `start` are done with. A head stays where it is until the exchange ends, since
+    /// `head` points into it.
+    inbox: Vec<u8>,
+    start: usize,
+    head_len: usize,
+    head: ResponseHead,
+    decoder: BodyDecoder,
+    /// Whether the request under way is a HEAD.
+    to_head: bool,
+}
+
+impl Http1 {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            inbox: Vec::new(),
+            start: 0,
+            head_len: 0,
+            head: ResponseHead::default(),
+            decoder: BodyDecoder::new(Framing::Empty),
+            to_head: false,
+        }
+    }
+
+    /// Whether an idle connection can still carry a request: open, and silent. Bytes that nobody asked for
+    /// would be taken for the answer to the next request.
+    pub(super) async fn is_fresh(&mut self) -> bool {
+        let mut byte = [0];
+        poll_fn(|cx| {
+            let mut buf = ReadBuf::new(&mut byte);
+            let silent = Pin::new(&mut self.stream).poll_read(cx, &mut buf).is_pending();
+            Poll::Ready(silent)
+        })
+        .await
+    }
+
+    /// Writes the request whole. Not cancel safe.
+    pub(super) async fn send(&mut self, request: &Encoded<'_>, timeouts: &Timeouts) -> Result<(), Failure> {
+        let before = self.stream.written();
+        self.to_head = request.method() == "HEAD";
+        self.inbox.clear();
+        self.start = 0;
+        let write = async {
+            for part in request.parts() {
+                self.stream.write_all(part).await?;
+            }
+            self.stream.flush().await
+        };
+        let error = match timeout(timeouts.response_head, write).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => UpstreamError::Write(error),
+            Err(_) => UpstreamError::WriteTimeout,
+        };
+        let sent = if self.stream.written() == before { Sent::No } else { Sent::Maybe };
+        Err(Failure { error, sent })
+    }
+
+    /// Reads the next head: an interim one, or the answer itself. Not cancel safe.
+    pub(super) async fn read_head(&mut self, limit: usize, timeouts: &Timeouts) -> Result<(), UpstreamError> {
+        let read = timeout(timeouts.response_head, self.read_whole_head(limit));
+        self.head_len = read.await.map_err(|_| UpstreamError::HeadTimeout)??;
+        self.head.read(&self.inbox[..self.head_len], self.to_head)?;
+        self.start = self.head_len;
+        self.decoder = BodyDecoder::new(self.head.framing());
+        Ok(())
+    }
+
+    async fn read_whole_head(&mut self, limit: usize) -> Result<usize, UpstreamError> {
+        // What an interim head left behind starts the next one.
+        self.inbox.drain(..self.start);
+        self.start = 0;
+        let mut scanner = HeadScanner::default();
+        loop {
+            match scanner.scan(&self.inbox) {
+                Scanned::Complete(len) if len <= limit => return Ok(len),
+                Scanned::Partial if self.inbox.len() < limit => {}
+                Scanned::Complete(_) | Scanned::Partial => return Err(BadResponse::HeadTooLong.into()),
+                Scanned::BareLf => return Err(BadResponse::Malformed.into()),
+            }
+            let began = !self.inbox.is_empty();
+            match self.fill().await {
+                // A reset before a byte of the answer means the same as a close.
+                Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
+                Ok(0) => return Err(UpstreamError::Truncated),
+                Ok(_) => {}
+                Err(error) => return Err(UpstreamError::Read(error)),
+            }
+        }
+    }
+
+    pub(super) fn head(&self) -> &ResponseHead {
+        &self.head
+    }
+
+    pub(super) fn reason(&self) -> &[u8] {
+        self.head.reason(&self.inbox[..self.head_len])
+    }
+
+    pub(super) fn fields(&self) -> Fields<'_> {
+        self.head.fields(&self.inbox[..self.head_len])
+    }
+
+    /// The next piece of the body, or `None` at its end. Not cancel safe.
+    pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
+        match self.next_range(timeouts).await? {
+            Some(range) => Ok(Some(&self.inbox[range])),
+            None => Ok(None),
+        }
+    }
+
+    async fn next_range(&mut self, timeouts: &Timeouts) -> Result<Option<Range<usize>>, UpstreamError> {
+        loop {
+            if self.decoder.is_done() {
+                return Ok(None);
+            }
+            let step = self
+                .decoder
+                .step(&self.inbox[self.start..])
+                .map_err(|_| UpstreamError::from(BadResponse::Chunk))?;
+            let data = self.start + step.skip..self.start + step.skip + step.take;
+            self.start = data.end;
+            if !data.is_empty() {
+                return Ok(Some(data));
+            }
+            if self.decoder.is_done() {
+                return Ok(None);
+            }
+            // Everything read so far is consumed, the head too: by now it has been passed on.
+            self.inbox.clear();
+            self.start = 0;
+            self.head_len = 0;
+            let read = timeout(timeouts.body_idle, self.fill()).await;
+            if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
+                let proper = self.decoder.may_end_with_connection();
+                return if proper { Ok(None) } else { Err(UpstreamError::Truncated) };
+            }
+        }
+    }
+
+    /// The body bytes that came along with the head, so that both can be passed on in one write.
+    pub(super) fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
+        let step = self
+            .decoder
+            .step(&self.inbox[self.start..])
+            .map_err(|_| UpstreamError::from(BadResponse::Chunk))?;
+        let data = self.start + step.skip..self.start + step.skip + step.take;
+        self.start = data.end;
+        Ok((!data.is_empty()).then(|| &self.inbox[data]))
+    }
+
+    pub(super) fn trailers(&self) -> &[u8] {
+        self.decoder.trailers()
+    }
+
+    /// Whether another request may follow on this connection: the answer ended where it said, the connection
+    /// persists, and nothing came behind it.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.decoder.is_done() && self.head.keep_alive() && self.start == self.inbox.len()
+    }
+
+    /// Gives memory back before the connection waits.
+    pub(super) fn rest(&mut self) {
+        self.inbox = Vec::new();
+        self.start = 0;
+        self.head_len = 0;
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        let room = if self.inbox.capacity() == 0 { FIRST_READ } else { READ };
+        if self.inbox.capacity() - self.inbox.len() < room / 2 {
+            self.inbox.reserve(room);
+        }
+        self.stream.read_buf(&mut self.inbox).await
+    }
+}
+
+/// Most answers fit.
+const FIRST_READ: usize = 4 * 1024;
+/// What is read at once of a longer one, and so what a slow reader can hold up in memory.
+const READ: usize = 32 * 1024;

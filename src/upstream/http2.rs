@@ -1,0 +1,96 @@
+//! An exchange over HTTP/2, by hyper.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::time::timeout;
+
+use crate::upstream::{Failure, Timeouts, UpstreamError, connect::Stream};
+
+/// A handle on a connection that carries many exchanges at once.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped.
+pub(super) async fn start(stream: Stream) -> Result<Sender, UpstreamError> {
+    let (sender, connection) = Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        // One connection carries everything, so one that has died silently must be noticed, not waited for.
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(UpstreamError::Http2)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "an HTTP/2 connection to upstream ended");
+        }
+    });
+    Ok(sender)
+}
+
+/// One answer, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Http2Answer {
+    pub(super) response: Response<Incoming>,
+    data: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+/// Sends one request; hyper's connection-level client does not retry. Not cancel safe: a dropped call may or
+/// may not have been sent.
+pub(super) async fn send(
+    sender: &mut Sender,
+    request: Request<Full<Bytes>>,
+    timeouts: &Timeouts,
+) -> Result<Http2Answer, Failure> {
+    sender.ready().await.map_err(|error| UpstreamError::Http2(error).not_sent())?;
+    match timeout(timeouts.response_head, sender.try_send_request(request)).await {
+        Ok(Ok(response)) => Ok(Http2Answer { response, data: Bytes::new(), trailers: None }),
+        Ok(Err(mut error)) => {
+            // A message that hyper hands back has never been put on the wire.
+            let handed_back = error.take_message().is_some();
+            let error = UpstreamError::Http2(error.into_error());
+            Err(if handed_back { error.not_sent() } else { error.maybe_sent() })
+        }
+        Err(_) => Err(UpstreamError::HeadTimeout.maybe_sent()),
+    }
+}
+
+impl Http2Answer {
+    pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
+        loop {
+            let frame = timeout(timeouts.body_idle, self.response.body_mut().frame()).await;
+            match frame.map_err(|_| UpstreamError::BodyTimeout)? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(UpstreamError::Http2(error)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => {
+                        self.data = data;
+                        return Ok(Some(&self.data));
+                    }
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
+            }
+        }
+    }
+
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
+    pub(super) fn has_no_body(&self) -> bool {
+        self.response.body().is_end_stream()
+    }
+}
+
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);

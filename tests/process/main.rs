@@ -1,0 +1,12 @@
+//! The program as users run it: a process with arguments, an environment, signals and files.
+//!
+//! What can be tested in process is tested there; here is what only a process has. Everything is waited for by
+//! an event (a line of output, an answer, the end of the process), in [`support::patience`] where that event has
+//! to be asked for; nothing sleeps. Each test has its own ports, state directory and sandbox.
+//!
+//! - [`startup`]: what each command prints, refuses and exits with
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
+
+mod startup;
+mod support;

@@ -5,8 +5,10 @@
 //! to be asked for; nothing sleeps. Each test has its own ports, state directory and sandbox.
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
+//! - [`drain`]: what a signal does to requests in flight
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
+mod drain;
 mod startup;
 mod support;

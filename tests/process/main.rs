@@ -6,9 +6,11 @@
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
+//! - [`restart`]: what the next process knows of the last one
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod drain;
+mod restart;
 mod startup;
 mod support;

@@ -7,10 +7,12 @@
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`restart`]: what the next process knows of the last one
+//! - [`leaks`]: that no secret comes out of any opening
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod drain;
+mod leaks;
 mod restart;
 mod startup;
 mod support;

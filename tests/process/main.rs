@@ -8,9 +8,11 @@
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`restart`]: what the next process knows of the last one
 //! - [`leaks`]: that no secret comes out of any opening
+//! - [`documents`]: that the documents speak of this program
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
+mod documents;
 mod drain;
 mod leaks;
 mod restart;

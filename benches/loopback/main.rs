@@ -22,7 +22,8 @@
 //! - At sixteen connections callers queue, so latency is throughput turned upside down. It shows what a busy
 //!   proxy does, not what a request costs.
 //! - *CPU* is the time each thread ran, user and kernel, per request, from the scheduler's own account (Linux).
-//!   `proxy` there is our worker alone; it is the steadiest figure here.
+//!   `proxy` there is the proxy's threads alone. A busy neighbour slows whole rounds down, so the steadiest figure
+//!   of all is the last: the proxy's own time over the relay's own, round by round.
 //! - The API is the sandbox, which is strict and journals every request rather than being fast, and the way to
 //!   the real one is milliseconds long: ratios here are the worst case, differences are what a user gets.
 //! - Upstream is plain here, TLS in earnest. TLS is paid on the direct way too, so it cancels out of what is
@@ -77,9 +78,9 @@ fn measure(stage: &Stage) -> anyhow::Result<()> {
         }
     }
     for (load, rounds) in &results {
-        println!("\n{load}\n{rounds}");
+        print!("\n{load}\n{rounds}");
     }
-    println!("at the end: {}", machine::load());
+    println!("\nat the end: {}", machine::load());
     Ok(())
 }
 

@@ -55,11 +55,20 @@ impl fmt::Display for Rounds {
             let name = format!("{} / {}", way.name(), than.name());
             row(f, &name, ratios.map(|ratio| ratio.show(2)))?;
         }
+        self.cpu(f)
+    }
+}
+
+impl Rounds {
+    fn cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for way in Way::ALL {
+            let total = self.each(|round| round.of(way).ran(&[CALLERS, API, RELAY, WORKER, CONTROL]));
+            if total.median <= 0.0 {
+                // No account of threads here.
+                return Ok(());
+            }
             let name = format!("CPU µs, {}", way.name());
-            write!(f, "  {name:<16}")?;
-            let total = self.each(|round| round.of(way).ran(&ALL));
-            write!(f, "  all {}", total.show(1))?;
+            write!(f, "  {name:<16}  all {}", total.show(1))?;
             for (label, threads) in SHARES {
                 let share = self.each(|round| round.of(way).ran(threads));
                 if share.median >= 0.05 {
@@ -68,7 +77,8 @@ impl fmt::Display for Rounds {
             }
             writeln!(f)?;
         }
-        Ok(())
+        let ratio = self.each(|round| round.of(Way::Proxy).ran(PROXY) / round.of(Way::Relay).ran(&[RELAY]));
+        writeln!(f, "  CPU, proxy's own / relay's own: {}", ratio.show(2))
     }
 }
 
@@ -76,11 +86,11 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, [p50, p99, rate]: [impl fmt::Disp
     writeln!(f, "  {name:<16}{p50:>24}{p99:>28}{rate:>26}")
 }
 
-const ALL: [&str; 5] = [CALLERS, API, RELAY, WORKER, CONTROL];
-
 /// Whose time is shown, and whose threads those are.
 const SHARES: [(&str, &[&str]); 4] =
-    [("callers", &[CALLERS]), ("api", &[API]), ("relay", &[RELAY]), ("proxy", &[WORKER, CONTROL])];
+    [("callers", &[CALLERS]), ("api", &[API]), ("relay", &[RELAY]), ("proxy", PROXY)];
+
+const PROXY: &[&str] = &[WORKER, CONTROL];
 
 /// The median of some rounds' figures, the lowest and the highest.
 struct Spread {

@@ -145,7 +145,7 @@ impl ProxyError {
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",
                 format!("the request did not arrive whole within {} s", limit.as_secs_f32()),
-                "send the head and the body without pausing; raise timeouts.head or timeouts.body-idle if your network is that slow",
+                "send the head and the body without pausing; raise timeouts.request-head or timeouts.downstream-idle if your network is that slow",
             ),
             Self::BodyTooLarge { limit } => Problem::refused(
                 StatusCode::PAYLOAD_TOO_LARGE,

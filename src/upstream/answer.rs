@@ -146,16 +146,7 @@ impl Answer {
                 Framing::Length(length) => Length::Known(length),
                 Framing::Chunked | Framing::UntilClose => Length::Unknown,
             },
-            Transport::Http2(answer) => {
-                let header = answer.response.headers().get(http::header::CONTENT_LENGTH);
-                let length =
-                    header.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
-                match length {
-                    length if answer.has_no_body() => Length::Bodiless(length),
-                    Some(length) => Length::Known(length),
-                    None => Length::Unknown,
-                }
-            }
+            Transport::Http2(answer) => answer.length(),
         }
     }
 

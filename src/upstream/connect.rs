@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -9,6 +10,7 @@ use std::{
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -82,6 +84,20 @@ impl Stream {
             Self::Plain(metered) => metered.written,
             Self::Tls(tls) => tls.get_ref().0.written,
         }
+    }
+
+    /// Whether the kernel holds nothing of the peer's for this connection: no byte, no end, no error.
+    ///
+    /// Asked of the kernel, since tokio knows only what its last look at all sockets told, and a close may have
+    /// come since.
+    pub(super) fn is_silent(&self) -> bool {
+        let tcp = match self {
+            Self::Plain(metered) => &metered.tcp,
+            Self::Tls(tls) => &tls.get_ref().0.tcp,
+        };
+        let mut byte = [MaybeUninit::uninit()];
+        // The socket does not block, so that nothing there is an error of this kind.
+        SockRef::from(tcp).peek(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 

@@ -47,8 +47,9 @@ impl Http1 {
         let mut byte = [0];
         poll_fn(|cx| {
             let mut buf = ReadBuf::new(&mut byte);
+            // First, so that TLS takes in what is no content (RFC 8446 §4.6: a ticket for the next session).
             let silent = Pin::new(&mut self.stream).poll_read(cx, &mut buf).is_pending();
-            Poll::Ready(silent)
+            Poll::Ready(silent && self.stream.is_silent())
         })
         .await
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
     body::{Body as _, Incoming},
@@ -12,7 +12,10 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::timeout;
 
-use crate::upstream::{Failure, Timeouts, UpstreamError, connect::Stream};
+use crate::{
+    http1::response::has_no_body,
+    upstream::{Failure, Timeouts, UpstreamError, answer::Length, connect::Stream},
+};
 
 /// A handle on a connection that carries many exchanges at once.
 pub(super) type Sender = SendRequest<Full<Bytes>>;
@@ -40,6 +43,7 @@ pub(super) async fn start(stream: Stream) -> Result<Sender, UpstreamError> {
 #[derive(Debug)]
 pub(super) struct Http2Answer {
     pub(super) response: Response<Incoming>,
+    to_head: bool,
     data: Bytes,
     trailers: Option<HeaderMap>,
 }
@@ -51,9 +55,10 @@ pub(super) async fn send(
     request: Request<Full<Bytes>>,
     timeouts: &Timeouts,
 ) -> Result<Http2Answer, Failure> {
+    let to_head = request.method() == Method::HEAD;
     sender.ready().await.map_err(|error| UpstreamError::Http2(error).not_sent())?;
     match timeout(timeouts.response_head, sender.try_send_request(request)).await {
-        Ok(Ok(response)) => Ok(Http2Answer { response, data: Bytes::new(), trailers: None }),
+        Ok(Ok(response)) => Ok(Http2Answer { response, to_head, data: Bytes::new(), trailers: None }),
         Ok(Err(mut error)) => {
             // A message that hyper hands back has never been put on the wire.
             let handed_back = error.take_message().is_some();
@@ -87,8 +92,21 @@ impl Http2Answer {
         self.trailers.as_ref()
     }
 
-    pub(super) fn has_no_body(&self) -> bool {
-        self.response.body().is_end_stream()
+    /// How long the body is. An answer that ends with its head is not for that reason one that has no body: to a
+    /// GET it is one of no bytes, and HTTP/1.1 has to say so (RFC 9112 §6.3).
+    pub(super) fn length(&self) -> Length {
+        let status = self.response.status();
+        let stated = self.response.headers().get(header::CONTENT_LENGTH);
+        let stated = stated.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
+        if self.to_head || has_no_body(status) {
+            // RFC 9110 §8.6: a 204 has no length to speak of.
+            return Length::Bodiless(stated.filter(|_| status != StatusCode::NO_CONTENT));
+        }
+        match stated {
+            None if self.response.body().is_end_stream() => Length::Known(0),
+            None => Length::Unknown,
+            Some(length) => Length::Known(length),
+        }
     }
 }
 

@@ -69,6 +69,11 @@ impl AnswerBody {
         Self { end: End::Trailers(Some(trailers)), length: Length::Chunked, ..self }
     }
 
+    /// The same without a byte of content, ending as it would have.
+    pub(crate) fn without_content(self) -> Self {
+        Self { source: Source::Whole(Bytes::new()), ..self }
+    }
+
     /// The same, failing after so many bytes.
     pub(crate) fn cut(self, after: u64) -> Self {
         let source = match self.source {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::sandbox::{
     server::{
         body::AnswerBody,
         received::{self, Reading, Received},
-        response::{complete, plain, told},
+        response::{complete, plain, to_head, told},
         tap::Wire,
     },
     state::Shared,
@@ -40,6 +40,12 @@ pub(super) struct Severed;
 impl Connection {
     /// Answers a request, or severs the connection if that is its fate.
     pub(super) async fn serve(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Severed> {
+        let is_head = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
+        let response = self.respond(request).await?;
+        Ok(if is_head { to_head(response) } else { response })
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Severed> {
         let (mut request, body) = received::begin(request, &self.wire);
         if request.control_path().is_some() {
             request.read(body, &self.wire).await;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::body::Body as _;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 
 use crate::sandbox::{
@@ -68,6 +69,14 @@ pub(super) fn interim(statuses: &[u16]) -> String {
         format!("HTTP/1.1 {status} {}\r\n\r\n", reason.unwrap_or_default())
     };
     statuses.iter().map(line).collect()
+}
+
+/// What a HEAD gets of an answer (RFC 9110 §9.3.2). Over HTTP/1.1 hyper sees to that; over HTTP/2 it does not.
+pub(super) fn to_head(mut response: Response<AnswerBody>) -> Response<AnswerBody> {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    response.map(AnswerBody::without_content)
 }
 
 /// Puts on an answer what every answer of the broker carries.

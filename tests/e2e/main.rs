@@ -1,0 +1,16 @@
+//! End to end: the whole proxy over real sockets, against the simulated broker and against a raw one.
+//!
+//! Time that the session lives by is the simulated clock's, moved and never slept; everything else waits on
+//! events, each wait bounded by [`support::wait`]. The client and the raw upstream are written byte by byte, since
+//! an HTTP library on either side would mend what is to be tested.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy lets tests unwrap, but not the functions beside them that tests are made of"
+)]
+
+mod support;
+
+mod forwarding;
+mod headers;
+mod refusals;

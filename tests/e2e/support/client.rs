@@ -1,0 +1,257 @@
+//! The caller: sends exactly what it is told to, and believes nothing that the RFCs do not vouch for.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::{
+    message::{self, Answer, Framing, Head, end_of_head},
+    wait::within,
+};
+
+/// One connection to the proxy.
+///
+/// Every answer that passes through here is checked for two things besides its framing: that it holds no access
+/// token, and that its fields are on the list of those that an answer may have.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: TcpStream,
+    inbox: Vec<u8>,
+}
+
+/// An answer that did not end where it said.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// The head, if it was whole.
+    pub(crate) head: Option<Head>,
+    /// The body, as far as it came.
+    pub(crate) body: Vec<u8>,
+    pub(crate) how: End,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// FIN.
+    Closed,
+    /// RST.
+    Reset,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, inbox: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        within("the proxy to take bytes", self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    /// Sends what the proxy may have stopped reading.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        within("the proxy to take bytes", self.stream.write_all(bytes.as_ref())).await
+    }
+
+    /// Says that nothing more will be sent (RFC 9112 §9.6), and goes on listening.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// Sends a request and reads its answer; `request` is all of it but `Host`, body and length.
+    pub(crate) async fn ask(&mut self, request: &str, body: &str) -> Answer {
+        self.send(write(request, body)).await;
+        self.answer_to(request).await
+    }
+
+    /// Reads the answer to a request that is not a HEAD.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        self.answer_to("GET").await
+    }
+
+    /// Reads the answer to a request, whose first line decides whether a body follows.
+    pub(crate) async fn answer_to(&mut self, request: &str) -> Answer {
+        let broken = "a whole answer";
+        self.try_answer_to(request).await.unwrap_or_else(|how| panic!("{broken} to {request:?}: {how:?}"))
+    }
+
+    /// Reads an answer that may break off.
+    pub(crate) async fn try_answer_to(&mut self, request: &str) -> Result<Answer, Broken> {
+        let line = request.lines().next().unwrap_or_default();
+        within(&format!("the answer to {line:?}"), self.read_answer(request.starts_with("HEAD "))).await
+    }
+
+    /// Reads the next head alone: an interim answer, or one whose body is to be read bit by bit.
+    pub(crate) async fn head(&mut self) -> Head {
+        within("a head", self.read_head()).await.unwrap_or_else(|end| panic!("no head: {end:?}"))
+    }
+
+    /// Reads exactly so many bytes of what follows.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let fill = async {
+            while self.inbox.len() < count {
+                self.fill().await.unwrap_or_else(|end| panic!("the connection ended: {end:?}"));
+            }
+        };
+        within("bytes", fill).await;
+        self.inbox.drain(..count).collect()
+    }
+
+    /// Waits for the connection to end, with nothing before that.
+    pub(crate) async fn end(&mut self) -> End {
+        let end = within("the connection to end", self.fill()).await.err();
+        assert!(self.inbox.is_empty(), "unexpected: {:?}", String::from_utf8_lossy(&self.inbox));
+        end.unwrap()
+    }
+
+    async fn read_answer(&mut self, to_head: bool) -> Result<Answer, Broken> {
+        let mut interim = Vec::new();
+        let head = loop {
+            let head = self.read_head().await.map_err(|how| self.broken(None, how))?;
+            if (100..200).contains(&message::status(&head)) {
+                interim.push(head);
+            } else {
+                break head;
+            }
+        };
+        let status = message::status(&head);
+        let (body, trailers) = match head.framing() {
+            _ if to_head || matches!(status, 204 | 304) => (Vec::new(), Vec::new()),
+            Framing::Length(length) => {
+                while self.inbox.len() < length {
+                    self.fill().await.map_err(|how| self.broken(Some(head.clone()), how))?;
+                }
+                (self.inbox.drain(..length).collect(), Vec::new())
+            }
+            Framing::Chunked => self.read_chunks(&head).await?,
+            // RFC 9112 §6.3: until the connection closes; a reset is no end.
+            Framing::None => loop {
+                match self.fill().await {
+                    Ok(()) => {}
+                    Err(End::Closed) => break (std::mem::take(&mut self.inbox), Vec::new()),
+                    Err(End::Reset) => return Err(self.broken(Some(head), End::Reset)),
+                }
+            },
+        };
+        let answer = Answer { interim, head, body, trailers };
+        assert!(!String::from_utf8_lossy(&answer.body).contains(TOKEN), "a token in {:?}", answer.head);
+        Ok(answer)
+    }
+
+    async fn read_head(&mut self) -> Result<Head, End> {
+        let length = loop {
+            match end_of_head(&self.inbox) {
+                Some(length) => break length,
+                None => self.fill().await?,
+            }
+        };
+        let head = Head::read(&self.inbox.drain(..length).collect::<Vec<u8>>());
+        for (name, value) in &head.fields {
+            assert!(may_stand(name), "{name} has no place in an answer: {head:?}");
+            assert!(!value.contains(TOKEN), "a token in {head:?}");
+        }
+        Ok(head)
+    }
+
+    /// Reads a chunked body (RFC 9112 §7.1).
+    async fn read_chunks(&mut self, head: &Head) -> Result<(Vec<u8>, Vec<(String, String)>), Broken> {
+        let mut body = Vec::new();
+        loop {
+            let line = match self.read_line().await {
+                Ok(line) => line,
+                Err(how) => return Err(Broken { head: Some(head.clone()), body, how }),
+            };
+            let size = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("no chunk size: {line:?}"));
+            if size == 0 {
+                break;
+            }
+            while self.inbox.len() < size + 2 {
+                if let Err(how) = self.fill().await {
+                    body.append(&mut self.inbox);
+                    return Err(Broken { head: Some(head.clone()), body, how });
+                }
+            }
+            body.extend(self.inbox.drain(..size));
+            let end: Vec<u8> = self.inbox.drain(..2).collect();
+            assert_eq!(end, b"\r\n", "a chunk longer than its size");
+        }
+        let mut trailers = Vec::new();
+        loop {
+            let line = match self.read_line().await {
+                Ok(line) => line,
+                Err(how) => return Err(Broken { head: Some(head.clone()), body, how }),
+            };
+            if line.is_empty() {
+                return Ok((body, trailers));
+            }
+            trailers.push(message::field(&line));
+        }
+    }
+
+    async fn read_line(&mut self) -> Result<String, End> {
+        loop {
+            if let Some(at) = self.inbox.windows(2).position(|window| window == b"\r\n") {
+                let line: Vec<u8> = self.inbox.drain(..at + 2).collect();
+                return Ok(String::from_utf8(line[..at].to_vec()).expect("a line in ASCII"));
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), End> {
+        match self.stream.read_buf(&mut self.inbox).await {
+            Ok(0) => Err(End::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(End::Reset),
+            Err(error) => panic!("the connection broke in an unexpected way: {error}"),
+        }
+    }
+
+    fn broken(&mut self, head: Option<Head>, how: End) -> Broken {
+        Broken { head, body: std::mem::take(&mut self.inbox), how }
+    }
+}
+
+/// A request in bytes: `head` without `Host`, `body` with its length if there is one.
+pub(crate) fn write(head: &str, body: &str) -> String {
+    let (line, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+    let fields = if fields.is_empty() { String::new() } else { format!("{}\r\n", fields.trim_end()) };
+    let framing = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+    };
+    let version = if line.contains(" HTTP/") { "" } else { " HTTP/1.1" };
+    format!("{line}{version}\r\nHost: 127.0.0.1\r\n{fields}{framing}\r\n{body}")
+}
+
+/// The fields that an answer may have; those of a test begin with `X-Test-`.
+fn may_stand(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("x-test-") || FIELDS.contains(&name.as_str())
+}
+
+/// All but the last group are upstream's or both's; the last is the proxy's own.
+const FIELDS: &[&str] = &[
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "location",
+    "retry-after",
+    "transfer-encoding",
+    "vary",
+    "via",
+    "www-authenticate",
+    "x-content-type-options",
+    "allow",
+    "x-proxy-outcome",
+];
+
+/// What every access token of the simulated broker, and of the raw one, begins with.
+pub(crate) const TOKEN: &str = "SIM-access-";

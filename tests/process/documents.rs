@@ -22,7 +22,6 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readmes_metrics_are_those_of_the_sandbox() {
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- metrics -->").expect("README has a metrics section");
@@ -90,7 +89,6 @@ fn the_container_files_name_settings_that_there_are() {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readme_names_settings_that_there_are() {
     names_settings("README.md", &[]);
 }
@@ -109,7 +107,6 @@ fn names_settings(file: &str, others: &[&str]) {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readmes_commands_are_commands() {
     let readme = read("README.md");
     let fenced: Vec<&str> = fenced(&readme).collect();

@@ -11,7 +11,7 @@ use tradovate_proxy::{
 
 use crate::support::{
     api::address_in,
-    http,
+    http::{self, Connection},
     patience::until,
     process::{Process, program},
 };
@@ -22,7 +22,6 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readmes_metrics_are_those_of_the_sandbox() {
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- metrics -->").expect("README has a metrics section");
@@ -90,7 +89,6 @@ fn the_container_files_name_settings_that_there_are() {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readme_names_settings_that_there_are() {
     names_settings("README.md", &[]);
 }
@@ -109,7 +107,6 @@ fn names_settings(file: &str, others: &[&str]) {
 }
 
 #[test]
-#[ignore = "README.md has not been written yet"]
 fn the_readmes_commands_are_commands() {
     let readme = read("README.md");
     let fenced: Vec<&str> = fenced(&readme).collect();
@@ -148,6 +145,37 @@ fn fenced(markdown: &str) -> impl Iterator<Item = &str> {
         }
         is_inside.then(|| line.trim().trim_start_matches("$ "))
     })
+}
+
+#[test]
+fn advice_names_settings_that_there_are() {
+    let any = "127.0.0.1:0";
+    let mut command = program(&["sandbox", "--listen", any, "--admin-listen", any, "--api-listen", any]);
+    command.env("TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "50ms").env("TRADOVATE_PROXY_LIMIT_BODY_BYTES", "1");
+    let sandbox = Process::start(command);
+    let proxy = address_in(&sandbox.line("proxy  "), "http://");
+    for (request, status) in [
+        ("GET /v1/account/list HTTP/1.1\r\n", 408),
+        (
+            "POST /v1/order/placeorder HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: 2\r\n\r\n{}",
+            413,
+        ),
+    ] {
+        let mut connection = Connection::open(proxy).unwrap();
+        connection.write(request).unwrap();
+        let answer = connection.answer().unwrap();
+        assert_eq!(answer.status, status, "{answer:?}");
+        let help = answer.json()["help"].as_str().unwrap().to_owned();
+        let named: Vec<&str> = help
+            .split([' ', ';', ','])
+            .filter(|word| word.starts_with("limits.") || word.starts_with("timeouts."))
+            .collect();
+        assert!(!named.is_empty(), "{help}");
+        for name in named {
+            assert!(SETTINGS.iter().any(|setting| setting.key == name), "there is no {name}: {help}");
+        }
+    }
 }
 
 /// Runs of characters that names are made of.

@@ -55,6 +55,9 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream) {
 /// Answers a connection above the limit before it has said a word, and ends it.
 pub(super) async fn turn_away(worker: &Worker, mut stream: TcpStream) {
     let connections = worker.proxy.limits.connections;
+    let error = ProxyError::TooManyConnections { connections };
+    let problem = error.problem();
+    worker.metrics.observe().complete(problem.status, error.label());
     let mut buffer = Vec::new();
     let mut outbound = Outbound {
         stream: &mut stream,
@@ -65,7 +68,7 @@ pub(super) async fn turn_away(worker: &Worker, mut stream: TcpStream) {
         patience: LINGER,
         now: worker.now(),
     };
-    if outbound.problem(&ProxyError::TooManyConnections { connections }.problem()).await.is_ok() {
+    if outbound.problem(&problem).await.is_ok() {
         let head = Head::default();
         Connection { stream, head, inbound: Inbound::default(), buffer, wire: Vec::new() }.close().await;
     }

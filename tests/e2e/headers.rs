@@ -112,7 +112,8 @@ async fn everything_else_crosses_in_order_case_and_repetition() {
         ("X-Test-Utf8", "grün"),
         ("x-!#$%&'*+-.^_`|~", "odd"),
     ];
-    let head: String = fields.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+    let lines = fields.map(|(name, value)| format!("\r\n{name}: {value}"));
+    let head = lines.concat();
     let expected = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
 
     let (mut upstream, proxy) = raw().await;

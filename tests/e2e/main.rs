@@ -3,6 +3,10 @@
 //! Time that the session lives by is the simulated clock's, moved and never slept; everything else waits on
 //! events, each wait bounded by [`support::wait`]. The client and the raw upstream are written byte by byte, since
 //! an HTTP library on either side would mend what is to be tested.
+//!
+//! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
+//! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time;
+//! [`observability`].
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +15,11 @@
 
 mod support;
 
+mod answers;
 mod forwarding;
 mod headers;
+mod observability;
+mod outcomes;
 mod refusals;
+mod session;
+mod streaming;

@@ -22,16 +22,6 @@ pub(crate) struct Client {
     inbox: Vec<u8>,
 }
 
-/// An answer that did not end where it said.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    /// The head, if it was whole.
-    pub(crate) head: Option<Head>,
-    /// The body, as far as it came.
-    pub(crate) body: Vec<u8>,
-    pub(crate) how: End,
-}
-
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -75,12 +65,13 @@ impl Client {
 
     /// Reads the answer to a request, whose first line decides whether a body follows.
     pub(crate) async fn answer_to(&mut self, request: &str) -> Answer {
-        let broken = "a whole answer";
-        self.try_answer_to(request).await.unwrap_or_else(|how| panic!("{broken} to {request:?}: {how:?}"))
+        self.try_answer_to(request)
+            .await
+            .unwrap_or_else(|end| panic!("half an answer to {request:?}: {end:?}"))
     }
 
     /// Reads an answer that may break off.
-    pub(crate) async fn try_answer_to(&mut self, request: &str) -> Result<Answer, Broken> {
+    pub(crate) async fn try_answer_to(&mut self, request: &str) -> Result<Answer, End> {
         let line = request.lines().next().unwrap_or_default();
         within(&format!("the answer to {line:?}"), self.read_answer(request.starts_with("HEAD "))).await
     }
@@ -101,6 +92,24 @@ impl Client {
         self.inbox.drain(..count).collect()
     }
 
+    /// Reads and forgets so many bytes of what follows.
+    pub(crate) async fn skip(&mut self, count: u64) {
+        let skip = async {
+            let mut left = count;
+            loop {
+                let taken = left.min(self.inbox.len() as u64);
+                left -= taken;
+                self.inbox.drain(..usize::try_from(taken).unwrap());
+                if left == 0 {
+                    return;
+                }
+                self.inbox.reserve(256 * 1024);
+                self.fill().await.unwrap_or_else(|end| panic!("{end:?} with {left} bytes to come"));
+            }
+        };
+        within("bytes", skip).await;
+    }
+
     /// Waits for the connection to end, with nothing before that.
     pub(crate) async fn end(&mut self) -> End {
         let end = within("the connection to end", self.fill()).await.err();
@@ -108,38 +117,48 @@ impl Client {
         end.unwrap()
     }
 
-    async fn read_answer(&mut self, to_head: bool) -> Result<Answer, Broken> {
+    /// Waits for the connection to end, whatever comes before that.
+    pub(crate) async fn breaks_off(&mut self) -> End {
+        let end = async {
+            loop {
+                if let Err(end) = self.fill().await {
+                    return end;
+                }
+            }
+        };
+        within("the connection to break off", end).await
+    }
+
+    async fn read_answer(&mut self, to_head: bool) -> Result<Answer, End> {
         let mut interim = Vec::new();
         let head = loop {
-            let head = self.read_head().await.map_err(|how| self.broken(None, how))?;
+            let head = self.read_head().await?;
             if (100..200).contains(&message::status(&head)) {
                 interim.push(head);
             } else {
                 break head;
             }
         };
-        let status = message::status(&head);
         let (body, trailers) = match head.framing() {
-            _ if to_head || matches!(status, 204 | 304) => (Vec::new(), Vec::new()),
+            _ if to_head || matches!(message::status(&head), 204 | 304) => (Vec::new(), Vec::new()),
             Framing::Length(length) => {
                 while self.inbox.len() < length {
-                    self.fill().await.map_err(|how| self.broken(Some(head.clone()), how))?;
+                    self.fill().await?;
                 }
                 (self.inbox.drain(..length).collect(), Vec::new())
             }
-            Framing::Chunked => self.read_chunks(&head).await?,
+            Framing::Chunked => self.read_chunks().await?,
             // RFC 9112 §6.3: until the connection closes; a reset is no end.
             Framing::None => loop {
                 match self.fill().await {
                     Ok(()) => {}
                     Err(End::Closed) => break (std::mem::take(&mut self.inbox), Vec::new()),
-                    Err(End::Reset) => return Err(self.broken(Some(head), End::Reset)),
+                    Err(End::Reset) => return Err(End::Reset),
                 }
             },
         };
-        let answer = Answer { interim, head, body, trailers };
-        assert!(!String::from_utf8_lossy(&answer.body).contains(TOKEN), "a token in {:?}", answer.head);
-        Ok(answer)
+        assert!(!String::from_utf8_lossy(&body).contains(TOKEN), "a token behind {head:?}");
+        Ok(Answer { interim, head, body, trailers })
     }
 
     async fn read_head(&mut self) -> Result<Head, End> {
@@ -157,23 +176,17 @@ impl Client {
         Ok(head)
     }
 
-    /// Reads a chunked body (RFC 9112 §7.1).
-    async fn read_chunks(&mut self, head: &Head) -> Result<(Vec<u8>, Vec<(String, String)>), Broken> {
+    /// Reads a chunked body and its trailers (RFC 9112 §7.1).
+    async fn read_chunks(&mut self) -> Result<(Vec<u8>, Vec<(String, String)>), End> {
         let mut body = Vec::new();
         loop {
-            let line = match self.read_line().await {
-                Ok(line) => line,
-                Err(how) => return Err(Broken { head: Some(head.clone()), body, how }),
-            };
+            let line = self.read_line().await?;
             let size = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("no chunk size: {line:?}"));
             if size == 0 {
                 break;
             }
             while self.inbox.len() < size + 2 {
-                if let Err(how) = self.fill().await {
-                    body.append(&mut self.inbox);
-                    return Err(Broken { head: Some(head.clone()), body, how });
-                }
+                self.fill().await?;
             }
             body.extend(self.inbox.drain(..size));
             let end: Vec<u8> = self.inbox.drain(..2).collect();
@@ -181,14 +194,10 @@ impl Client {
         }
         let mut trailers = Vec::new();
         loop {
-            let line = match self.read_line().await {
-                Ok(line) => line,
-                Err(how) => return Err(Broken { head: Some(head.clone()), body, how }),
-            };
-            if line.is_empty() {
-                return Ok((body, trailers));
+            match self.read_line().await? {
+                line if line.is_empty() => return Ok((body, trailers)),
+                line => trailers.push(message::field(&line)),
             }
-            trailers.push(message::field(&line));
         }
     }
 
@@ -209,10 +218,6 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(End::Reset),
             Err(error) => panic!("the connection broke in an unexpected way: {error}"),
         }
-    }
-
-    fn broken(&mut self, head: Option<Head>, how: End) -> Broken {
-        Broken { head, body: std::mem::take(&mut self.inbox), how }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 use tradovate_proxy::{
-    app::{App, AppError, Seat},
+    app::{App, Seat},
     auth::{Reader, State, Vault},
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
@@ -22,14 +22,13 @@ pub(crate) struct Setup {
     ca_pem: String,
 }
 
-/// A running proxy. Dropped, it is told to stop and left to it.
+/// A running proxy. Dropped, it is told to stop and left to it, or is ended with the test.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) session: Reader,
-    stop: oneshot::Sender<()>,
-    running: JoinHandle<Result<(), AppError>>,
+    _stop: oneshot::Sender<()>,
 }
 
 impl Setup {
@@ -78,11 +77,14 @@ impl Setup {
         let (address, admin) = (app.listen().unwrap(), app.admin_listen().unwrap());
         let session = app.session();
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(app.run(async {
-            // Dropping the sender means it too.
-            let _ = stopped.await;
-        }));
-        Proxy { address, admin, session, stop, running }
+        tokio::spawn(async move {
+            let stopped = async {
+                // That the sender is dropped is what tells.
+                let _ = stopped.await;
+            };
+            app.run(stopped).await.unwrap();
+        });
+        Proxy { address, admin, session, _stop: stop }
     }
 
     /// Starts it, and waits for its first token.
@@ -147,29 +149,32 @@ impl Proxy {
         Metrics::read(self.admin("/metrics").await.text())
     }
 
-    /// Waits until so many requests have been counted with these labels. A request is counted when its answer
-    /// has been written, and so a moment after its caller has it: this is the one wait that has to ask again.
+    /// Waits until so many requests have been counted with these labels, and no more. A request is counted when
+    /// its answer has been written, and so a moment after its caller has it.
     pub(crate) async fn counts(&self, labels: &[(&str, &str)], count: f64) {
-        let mut last = Metrics::default();
-        let counted = async {
+        let counted = self.scraped(REQUESTS, labels, |sum| sum >= count).await;
+        assert!((counted - count).abs() < f64::EPSILON, "{counted} with {labels:?}, not {count}");
+    }
+
+    /// Waits until the series with these labels have this sum.
+    pub(crate) async fn shows(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.scraped(name, labels, |sum| (sum - value).abs() < f64::EPSILON).await;
+    }
+
+    /// Scrapes until `enough`. No metric is an event, so this is the one wait that has to ask again.
+    async fn scraped(&self, name: &str, labels: &[(&str, &str)], enough: impl Fn(f64) -> bool) -> f64 {
+        let mut last = f64::NAN;
+        let scraped = async {
             loop {
-                last = self.metrics().await;
-                if last.sum(REQUESTS, labels) >= count {
-                    return;
+                last = self.metrics().await.sum(name, labels);
+                if enough(last) {
+                    return last;
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        within(&format!("{REQUESTS} with {labels:?} to be {count}"), counted).await;
-        let counted = last.sum(REQUESTS, labels);
-        assert!((counted - count).abs() < f64::EPSILON, "{counted} with {labels:?}, not {count}");
-    }
-
-    /// Stops it, and waits for the end of its drain.
-    pub(crate) async fn stop(self) {
-        let _ = self.stop.send(());
-        within("the proxy to drain", self.running).await.unwrap().unwrap();
+        within(&format!("{name} with {labels:?}"), scraped).await
     }
 }
 
-pub(crate) const REQUESTS: &str = "tradovate_proxy_requests_total";
+const REQUESTS: &str = "tradovate_proxy_requests_total";

@@ -2,10 +2,10 @@
 
 use tradovate_proxy::{
     clock::Clock,
-    sandbox::{Control, Options, Record, Rules, Sandbox},
+    sandbox::{Control, Options, Record, Sandbox},
 };
 
-use super::{Answer, Client, Proxy, Setup, wait::within};
+use super::{Answer, Client, Proxy, Setup};
 
 /// Both, on one clock.
 #[derive(Debug)]
@@ -63,24 +63,12 @@ impl Stage {
         let requests = self.control().requests();
         requests.into_iter().filter(|record| !is_session_call(record)).collect()
     }
-
-    /// Waits for the broker to have seen a request to that path.
-    pub(crate) async fn sees(&self, path: &str) -> Record {
-        let mut seen =
-            within("a request at the broker", self.control().wait_for_requests(path, 1)).await.into_iter();
-        seen.next_back().unwrap()
-    }
 }
 
 /// A broker that tests can watch, and its clock.
 pub(crate) async fn broker() -> (Sandbox, Clock) {
-    let clock = Clock::simulated_from_now();
-    let options = Options {
-        https: Some("127.0.0.1:0".parse().unwrap()),
-        clock: clock.clone(),
-        rules: Rules::default(),
-        ..Options::default()
-    };
+    let options = Options { https: Some("127.0.0.1:0".parse().unwrap()), ..Options::default() };
+    let clock = options.clock.clone();
     (Sandbox::start(options).await.unwrap(), clock)
 }
 

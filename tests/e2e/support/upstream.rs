@@ -13,12 +13,12 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tradovate_proxy::clock::Clock;
 
 use super::{
-    client::TOKEN,
+    client::{End, TOKEN},
     message::{Framing, Head, end_of_head},
     proxy::{Proxy, Setup},
     wait::within,
@@ -43,6 +43,7 @@ pub(crate) struct RawUpstream {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Clock,
     requests: mpsc::UnboundedReceiver<Request>,
+    logins: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -65,6 +66,7 @@ pub(crate) struct Request {
 struct Desk {
     requests: mpsc::UnboundedSender<Request>,
     clock: Clock,
+    logins: watch::Receiver<bool>,
     grants: Arc<AtomicUsize>,
 }
 
@@ -74,7 +76,8 @@ impl RawUpstream {
         let address = listener.local_addr().unwrap();
         let clock = Clock::simulated_from_now();
         let (sender, requests) = mpsc::unbounded_channel();
-        let desk = Desk { requests: sender, clock: clock.clone(), grants: Arc::default() };
+        let (logins, allowed) = watch::channel(true);
+        let desk = Desk { requests: sender, clock: clock.clone(), logins: allowed, grants: Arc::default() };
         let accepting = tokio::spawn(async move {
             let mut connection = 0;
             loop {
@@ -84,7 +87,12 @@ impl RawUpstream {
                 tokio::spawn(attend(stream, Vec::new(), connection, desk.clone()));
             }
         });
-        Self { address, clock, requests, accepting }
+        Self { address, clock, requests, logins, accepting }
+    }
+
+    /// Lets session calls wait for their answers, or be answered.
+    pub(crate) fn answers_session_calls(&self, allowed: bool) {
+        self.logins.send_replace(allowed);
     }
 
     /// Waits for the next request that is not a session call.
@@ -134,13 +142,36 @@ impl Request {
         let _ = self.stream.shutdown().await;
     }
 
+    /// Ends the connection without an answer.
+    pub(crate) async fn end(self, how: End) {
+        match how {
+            End::Closed => self.close().await,
+            End::Reset => self.reset(),
+        }
+    }
+
     /// Ends the connection with RST.
-    pub(crate) fn reset(self) {
+    fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
+    /// Writes for as long as the proxy holds the connection.
+    pub(crate) async fn floods_until_left(mut self) {
+        let flood = async { while self.stream.write_all(&[b'.'; BLOCK]).await.is_ok() {} };
+        within("the proxy to end the connection", flood).await;
+    }
+
+    /// Writes as much as the way to the caller holds at this moment; returns how many bytes that was.
+    pub(crate) fn fill(&self) -> usize {
+        let mut written = 0;
+        while let Ok(more) = self.stream.try_write(&[b'.'; BLOCK]) {
+            written += more;
+        }
+        written
+    }
+
     /// Waits until the proxy ends the connection, discarding what comes before that.
-    pub(crate) async fn is_left(mut self) {
+    pub(crate) async fn left(mut self) {
         let left = async {
             let mut bytes = [0; 4096];
             while self.stream.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
@@ -149,12 +180,16 @@ impl Request {
     }
 }
 
+const BLOCK: usize = 16 * 1024;
+
 /// Reads requests until one is for the test, or the proxy leaves.
 async fn attend(mut stream: TcpStream, mut inbox: Vec<u8>, connection: usize, desk: Desk) {
     loop {
         let Some((raw, head, body)) = read(&mut stream, &mut inbox).await else { return };
         let target = head.start.split(' ').nth(1).unwrap_or_default().to_ascii_lowercase();
         if target.ends_with("/auth/accesstokenrequest") || target.ends_with("/auth/renewaccesstoken") {
+            // The sender is gone with the test.
+            let _ = desk.logins.clone().wait_for(|&allowed| allowed).await;
             let grant = desk.grant();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{grant}", grant.len());
             // The proxy may have left; its own tests see to that.

@@ -9,10 +9,8 @@ use tokio::time::timeout;
 pub(crate) fn within<T>(awaited: &str, event: impl Future<Output = T>) -> impl Future<Output = T> {
     let (caller, awaited) = (Location::caller(), awaited.to_owned());
     async move {
-        match timeout(PATIENCE, event).await {
-            Ok(came) => came,
-            Err(_) => panic!("{caller}: waited {} s in vain for {awaited}", PATIENCE.as_secs()),
-        }
+        let came = timeout(PATIENCE, event).await;
+        came.unwrap_or_else(|_| panic!("{caller}: waited {} s in vain for {awaited}", PATIENCE.as_secs()))
     }
 }
 

@@ -35,14 +35,23 @@ main() {
 
 base_images() {
     if [[ -z ${BUILD_IMAGE:-} ]]; then
-        say "build image: from Debian's packages and $(rustc --version)"
-        docker/stand-in.sh build "$name:build"
-        BUILD_IMAGE=$name:build network=none
+        stand_in build
+        BUILD_IMAGE=$made network=none
     fi
     if [[ -z ${CLIENT_IMAGE:-} ]]; then
-        say "client image: from Debian's packages"
-        docker/stand-in.sh client "$name:client"
-        CLIENT_IMAGE=$name:client
+        stand_in client
+        CLIENT_IMAGE=$made
+    fi
+}
+
+# Tagged with what it is made from, so that one that was kept is known to be right.
+stand_in() { # build|client
+    made=$name:$1-$({ rustc -vV && cat Cargo.lock docker/stand-in.sh; } | sha256sum | cut -c -12)
+    say "$1 image: from Debian's packages and $(rustc --version)"
+    if docker image inspect "$made" >/dev/null 2>&1; then
+        echo "   kept from an earlier run"
+    else
+        docker/stand-in.sh "$1" "$made"
     fi
 }
 
@@ -129,9 +138,9 @@ compose_runs_it_beside_an_application() {
 
 answers_account_list() { # CONTAINER
     local answer
-    answer=$(docker exec "$1" wget -q -T 10 -O - http://127.0.0.1:8080/v1/account/list) ||
+    answer=$(timeout 20 docker exec "$1" wget -q -O - http://127.0.0.1:8080/v1/account/list) ||
         die "no answer to GET /v1/account/list"
-    [[ $answer == \[*\"id\":*\] ]] || die "not a list of accounts: ${answer:0:200}"
+    [[ $answer == \[*'"id":'*\]* ]] || die "not a list of accounts: ${answer:0:200}"
     echo "   $answer" | cut -c -110
 }
 
@@ -146,7 +155,6 @@ becomes_healthy() { # CONTAINER
         esac
         sleep 0.5
     done
-    docker logs --tail 40 "$1" >&2
     docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$1" >&2
     die "not healthy but '$health'"
 }
@@ -189,9 +197,16 @@ die() {
 }
 
 clean_up() {
+    if (($?)); then
+        { docker logs --tail 40 "$name-proxy" && compose logs --no-color --tail 40 proxy sandbox; } >&2 2>/dev/null || true
+    fi
     remove_containers
-    [[ -n ${KEEP:-} ]] || docker image rm --force "$name":{image,builder,build,client} >/dev/null 2>&1 || true
+    [[ -n ${KEEP:-} ]] || remove_images
     rm -rf "$work"
+}
+
+remove_images() {
+    docker image ls --format '{{.Repository}}:{{.Tag}}' "$name" | xargs --no-run-if-empty docker image rm --force >/dev/null
 }
 
 remove_containers() {

@@ -1,4 +1,59 @@
 //! tradovate-proxy: the one place that owns a Tradovate session.
+//!
+//! A program that trades needs an access token, and should not be the one to get it: logging in is limited,
+//! opens one of very few sessions, and locks the user out when it is done wrong. So one process does it. It
+//! listens on loopback, takes plain HTTP, puts the token in, sends each request at most once, and streams the
+//! answer back. [`sandbox`] is a simulated Tradovate to try it on, and to test other programs with.
+//!
+//! # The life of a request
+//!
+//! 1. The control thread accepts a connection and hands it to a worker ([`server::Workers`]), which keeps it to
+//!    its end.
+//! 2. The head is read, strictly ([`http1`]), and judged: may it ask this, and who answers? Policy goes by the
+//!    path and the table of endpoints, never by the method ([`proxy::route`], [`tradovate::Effect`]).
+//! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
+//! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
+//!    request waits a bounded time, and then gets a 503 that says why.
+//! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
+//!    becomes a [`hygiene::Scrubbed`], that an [`Authorized`](hygiene::Authorized), and only this can be sent.
+//! 6. A connection is leased from the worker's own pool ([`upstream`]) and the request is written, once. Only a
+//!    `read` may go out a second time; anything else does only if not one byte of it had left.
+//! 7. The answer's head is scrubbed, its body streamed. If there is none, the caller gets a [`proxy::Problem`],
+//!    which says whether the request was *not sent* or its outcome is *unknown*.
+//! 8. However it ends, it is counted: by a guard that is there from the first byte on.
+//!
+//! # The life of a token
+//!
+//! 1. [`app`] puts a [`tradovate::SessionClient`], which can log in, and an [`auth::Vault`], which remembers,
+//!    into one task: the [`auth::Renewer`]. Nobody else has either.
+//! 2. A session stored by an earlier run is taken up. Without one the renewer acquires, if the budgets of the
+//!    [ledger](auth::ledger) allow it; these survive restarts.
+//! 3. What is granted becomes a [`bearer::Bearer`], a header value made once, and is published together with its
+//!    expiry and the [origin](origin::Origin) it is good for. Each publication is a new [`auth::Generation`].
+//! 4. Well before expiry it is renewed. The old token serves until the new one is published; past its expiry
+//!    nothing is sent.
+//! 5. A 401 that a caller got is reported with its generation. It leads to at most one early renewal, never
+//!    straight to a login; if that is refused, another login has taken the session's place.
+//!
+//! # Floors
+//!
+//! A file names only modules of lower floors, so that each can be read knowing only what is below it.
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
+//! | 5 | [`server`]: threads, accepting, draining |
+//! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics · [`sandbox`] |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them |
+//! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API |
+//! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
+//! | 0 | [`clock`] · [`bearer`] · [`origin`] |
+//!
+//! # What it deliberately does not do
+//!
+//! It repeats no order, follows no redirect, caches nothing, and alters neither query nor body. It decides nothing
+//! about trading. It is no general gateway: one process serves one user in one environment. It stores no password.
+//! And it protects nobody from whoever reaches its port: there are no caller keys yet, so it listens on loopback.
 
 pub mod admin;
 pub mod app;

@@ -24,6 +24,8 @@ pub enum AppError {
     NoCredentials,
     #[error("the simulated API has no usable address ({0}): give a loopback address with --api-listen")]
     SandboxOrigin(#[source] OriginError),
+    #[error("the simulated API has no certificate: {0}")]
+    SandboxCertificate(#[source] io::Error),
     #[error("a metric cannot be registered: {0}")]
     Metric(#[from] prometheus::Error),
     #[error(transparent)]
@@ -47,7 +49,11 @@ impl AppError {
             | Self::NoCredentials
             | Self::SandboxOrigin(_) => Exit::Config,
             Self::Listener(_) | Self::Signals(_) => Exit::System,
-            Self::SessionClient(_) | Self::Metric(_) | Self::Serve(_) | Self::Ended { .. } => Exit::Failure,
+            Self::SandboxCertificate(_)
+            | Self::SessionClient(_)
+            | Self::Metric(_)
+            | Self::Serve(_)
+            | Self::Ended { .. } => Exit::Failure,
         }
     }
 }

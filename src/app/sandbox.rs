@@ -8,7 +8,7 @@ use crate::{
     cli::{self, Extent},
     clock::Clock,
     config::Config,
-    sandbox::{CREDENTIALS, Options, Rules, Sandbox},
+    sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
     tradovate::{Credentials, Hosts},
 };
 
@@ -26,12 +26,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
         clock: clock.clone(),
         rules: Rules { token_life: asked.token_life, ..Rules::default() },
     };
-    let sandbox = Sandbox::start(options).await.map_err(|source| AppError::Bind {
-        what: "simulated API",
-        flag: "--api-listen or --api-tls-listen",
-        address: asked.api_listen,
-        source,
-    })?;
+    let sandbox = Sandbox::start(options).await.map_err(unstarted)?;
     let ended = match asked.extent {
         Extent::ApiOnly => {
             cli::print(&banner(&sandbox, None));
@@ -50,6 +45,19 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
     tokio::select! {
         () = sandbox.shutdown() => ended,
         () = signals.second() => Ok(()),
+    }
+}
+
+fn unstarted(error: StartError) -> AppError {
+    match error {
+        StartError::Bind { face, address, source } => {
+            let flag = match face {
+                Face::Plain => "--api-listen",
+                Face::Tls => "--api-tls-listen",
+            };
+            AppError::Bind { what: "simulated API", flag, address, source }
+        }
+        StartError::Certificate(source) => AppError::SandboxCertificate(source),
     }
 }
 

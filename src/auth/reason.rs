@@ -58,14 +58,16 @@ impl Reason {
                 Some("wait; and find what restarts this program or uses the same address so often")
             }
             Self::Hold(HoldCause::Captcha) => Some(
-                "sign in once with the broker's web application, which lets a person solve it, or wait an hour",
+                "sign in once with the broker's web application, which lets a person solve it; the next login follows \
+                 by itself, an hour after the last one",
             ),
             Self::Hold(HoldCause::RateLimited | HoldCause::Locked) => {
                 Some("wait an hour; other programs behind the same address count too")
             }
-            Self::Hold(HoldCause::Challenge) => {
-                Some("sign in with the broker's web application, confirm this device, then restart")
-            }
+            Self::Hold(HoldCause::Challenge) => Some(
+                "sign in with the broker's web application and confirm this device; the next login follows by \
+                 itself, an hour after the last one",
+            ),
             Self::Credentials => Some(
                 "correct name, password, cid and sec (all four give the same refusal); nothing is tried before \
                  they change, since each failure brings the user closer to a lock-out",

@@ -70,7 +70,7 @@ mod tests {
         }
     }
 
-    const README: &str = "README.settings.part";
+    const README: &str = "README.md";
     const BEGIN: &str = "<!-- settings -->";
     const END: &str = "<!-- settings end -->";
 }

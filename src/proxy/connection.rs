@@ -81,7 +81,7 @@ impl Connection {
         tokio::select! {
             // A request that has arrived is served even if the process begins to drain at the same moment.
             biased;
-            began = timeout(worker.proxy.timeouts.keep_alive, self.inbound.begin(&self.stream)) => began == Ok(true),
+            began = timeout(worker.proxy.timeouts.keep_alive, self.inbound.begin(&mut self.stream)) => began == Ok(true),
             _ = draining.wait_for(|&draining| draining) => false,
         }
     }

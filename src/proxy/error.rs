@@ -63,7 +63,7 @@ pub struct NoToken {
 impl NoToken {
     /// What `status` means at `now` to a caller who has to wait.
     pub fn new(status: &Status, now: jiff::Timestamp) -> Self {
-        let seconds = status.next.map_or(1, |(_, at)| at.duration_since(now).as_secs() + 1);
+        let seconds = status.next.map_or(UNPLANNED, |(_, at)| at.duration_since(now).as_secs() + 1);
         Self {
             state: status.state,
             reason: status.reason.clone(),
@@ -145,7 +145,7 @@ impl ProxyError {
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",
                 format!("the request did not arrive whole within {} s", limit.as_secs_f32()),
-                "send the head and the body without pausing; raise timeouts.head or timeouts.body-idle if your network is that slow",
+                "send the head and the body without pausing; raise timeouts.request-head or timeouts.downstream-idle if your network is that slow",
             ),
             Self::BodyTooLarge { limit } => Problem::refused(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -316,9 +316,12 @@ fn upstream(failure: &Failure) -> Problem {
     };
     Problem {
         sent: *sent,
-        ..Problem::refused(status, code, format!("Tradovate could not be asked: {error}"), help)
+        ..Problem::refused(status, code, format!("there is no answer from Tradovate: {error}"), help)
     }
 }
+
+/// Seconds to wait for a session that somebody has to mend first; as on the admin listener.
+const UNPLANNED: i64 = 30;
 
 /// An hour: Tradovate's own hold-off.
 const LONGEST_RETRY_AFTER: u64 = 3600;
@@ -345,5 +348,14 @@ mod tests {
         let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });
         assert_eq!((error.problem().status.as_u16(), error.label()), (502, "connect-failed"));
         assert!(error.problem().help.contains("safe to try again"));
+    }
+
+    #[test]
+    fn nobody_is_told_to_come_back_in_a_second_where_nothing_is_planned() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let mut status = Status::starting(now);
+        assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(30));
+        status.next = Some((crate::auth::state::Call::Acquire, now + Duration::from_secs(7200)));
+        assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(3600));
     }
 }

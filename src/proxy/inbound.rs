@@ -56,17 +56,15 @@ impl<E: Into<ProxyError>> From<E> for Stop {
 impl Inbound {
     /// Waits for the first bytes of a request, unless they came behind the last one; `false` if the caller
     /// leaves instead. Holds no memory while it waits. Cancel safe.
-    pub(super) async fn begin(&mut self, stream: &TcpStream) -> bool {
+    pub(super) async fn begin(&mut self, stream: &mut TcpStream) -> bool {
         while self.inbox.is_empty() {
             if stream.readable().await.is_err() {
                 return false;
             }
-            self.inbox.reserve(READ);
-            match stream.try_read_buf(&mut self.inbox) {
-                Ok(0) => return false,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return false,
+            // Not `try_read_buf`: that leaves the socket marked readable, so that the wait for the next request
+            // would begin with a read in vain.
+            if !matches!(fill(stream, &mut self.inbox).await, Ok(1..)) {
+                return false;
             }
         }
         true

@@ -67,5 +67,5 @@ pub use options::{CREDENTIALS, Credentials, Options};
 pub use rules::{
     AccountState, ApiHosts, EvictedAnswer, GrantFields, LockAnswer, OldToken, RenewalToken, Rules, Trading,
 };
-pub use server::Sandbox;
+pub use server::{Face, Sandbox, StartError};
 pub use sessions::{OpenedBy, Refusal, SessionView};

@@ -63,7 +63,7 @@ impl Drop for Load {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// No thread or runtime could be had.
-    #[error("cannot start a worker thread")]
+    #[error("cannot start a worker thread: {0}")]
     Spawn(#[source] io::Error),
     /// A worker thread is gone, which only a defect can cause.
     #[error("a worker thread ended unexpectedly")]

@@ -52,7 +52,7 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// The system said no.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}: {source}; name another state directory if it cannot be mended", path.display())]
     Io {
         /// What was tried.
         action: &'static str,

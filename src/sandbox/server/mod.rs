@@ -59,15 +59,17 @@ impl Sandbox {
     /// Binds the listeners and serves them in background tasks on the current runtime.
     ///
     /// # Errors
-    /// Whatever binding fails with, and, with TLS, a certificate that cannot be made.
-    pub async fn start(options: Options) -> io::Result<Self> {
-        let plain = TcpListener::bind(options.http).await?;
-        let http = plain.local_addr()?;
-        let tls = match options.https {
-            Some(address) => Some((TcpListener::bind(address).await?, Identity::make()?)),
-            None => None,
+    /// When an address cannot be listened on, and, with TLS, when no certificate can be made.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let (plain, http) = bind(Face::Plain, options.http).await?;
+        let (tls, https) = match options.https {
+            Some(address) => {
+                let (listener, https) = bind(Face::Tls, address).await?;
+                let identity = Identity::make().map_err(StartError::Certificate)?;
+                (Some((listener, identity)), Some(https))
+            }
+            None => (None, None),
         };
-        let https = tls.as_ref().map(|(listener, _)| listener.local_addr()).transpose()?;
         let ca_pem =
             tls.as_ref().map_or_else(|| Arc::from(""), |(_, identity)| Arc::from(identity.ca_pem.as_str()));
 
@@ -119,6 +121,40 @@ impl Sandbox {
             self.tasks.wait().await;
         }
     }
+}
+
+/// Why the simulation cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address that is taken, or not ours.
+    #[error("{address} cannot be listened on")]
+    Bind {
+        /// Which listener wanted it.
+        face: Face,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The certificate for TLS.
+    #[error("no certificate can be made")]
+    Certificate(#[source] io::Error),
+}
+
+/// One of the two listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Plain HTTP.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+async fn bind(face: Face, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Bind { face, address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
 }
 
 impl Drop for Sandbox {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, header};
 use reqwest::{RequestBuilder, Response, redirect, retry};
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 
 use crate::{
     auth::{
@@ -85,16 +85,24 @@ impl SessionClient {
             .post(format!("{}{ACQUIRE}", self.bootstrap))
             .header(header::CONTENT_TYPE, "application/json")
             .body(body);
-        self.send(Call::Acquire, request).await
+        let Credentials { password, sec, .. } = &self.credentials;
+        self.send(Call::Acquire, request, &[password.expose_secret(), sec.expose_secret()]).await
     }
 
     async fn renew_at(&self, bearer: &Bearer, origin: &Origin) -> Result<Grant, SourceError> {
         let request =
             self.http.get(format!("{origin}{RENEW}")).header(header::AUTHORIZATION, bearer.value().clone());
-        self.send(Call::Renew, request).await
+        let token = bearer.value().to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+        self.send(Call::Renew, request, token.as_slice()).await
     }
 
-    async fn send(&self, call: Call, request: RequestBuilder) -> Result<Grant, SourceError> {
+    /// Sends a request that holds `secrets`.
+    async fn send(
+        &self,
+        call: Call,
+        request: RequestBuilder,
+        secrets: &[&str],
+    ) -> Result<Grant, SourceError> {
         let request = request.header(header::ACCEPT, "application/json");
         let response = request.send().await.map_err(failure::classify)?;
         let status = response.status();
@@ -106,7 +114,7 @@ impl SessionClient {
             Err(error) => return Err(error),
         };
         let date = date.as_ref().map(HeaderValue::as_bytes);
-        wire::decode(call, status.as_u16(), date, &body, &self.hosts)
+        wire::decode(call, status.as_u16(), date, &body, &self.hosts, secrets)
     }
 }
 

@@ -55,18 +55,20 @@ struct AcquireRequest<'a> {
 }
 
 /// What an answer to `call` means. Status 200 is no success yet: a wrong password, a penalty and a refused
-/// renewal all arrive with it.
+/// renewal all arrive with it. Words of upstream's that repeat one of the request's `secrets` are left out of the
+/// error.
 pub(super) fn decode(
     call: Call,
     status: u16,
     date: Option<&[u8]>,
     body: &[u8],
     hosts: &Hosts,
+    secrets: &[&str],
 ) -> Result<Grant, SourceError> {
     match status {
         200..=299 => {}
         // Tradovate: the conformance pages say 401 for bad credentials, practice says 200; both are believed.
-        400 | 401 => return Err(refusal(call, status, &words(body))),
+        400 | 401 => return Err(refusal(call, status, &words(body), secrets)),
         423 => return Err(SourceError::Locked),
         429 => return Err(SourceError::RateLimited),
         _ => return Err(SourceError::UnexpectedStatus { status }),
@@ -78,7 +80,7 @@ pub(super) fn decode(
     let answer: Answer = serde_json::from_slice(body)
         .map_err(|_| SourceError::Malformed { what: "it is not the JSON expected" })?;
     if let Some(text) = answer.error_text.as_deref().filter(|text| !text.is_empty()) {
-        return Err(refusal(call, status, text));
+        return Err(refusal(call, status, text, secrets));
     }
     if let Some(penalty) = answer.penalty() {
         return Err(penalty);
@@ -152,9 +154,10 @@ impl fmt::Debug for Answer {
 }
 
 /// Tells what a refusal of a login is about by its words, since Tradovate sends no code.
-fn refusal(call: Call, status: u16, text: &str) -> SourceError {
+fn refusal(call: Call, status: u16, text: &str, secrets: &[&str]) -> SourceError {
     let about = |word| text.to_ascii_lowercase().contains(word);
-    let words = ErrorText::new(text);
+    let repeats = secrets.iter().any(|secret| text.contains(secret));
+    let words = ErrorText::new(if repeats { REPEATING } else { text });
     match call {
         Call::Acquire if status == 401 || about("password") => {
             SourceError::CredentialsRefused { text: words }
@@ -189,6 +192,9 @@ fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> R
 
 /// Tradovate: the bodies of a 401, which are plain text (or empty).
 const PLAIN: [&str; 2] = ["Access is denied", "Expired Access Token"];
+
+/// What stands for words that would carry a secret into the log.
+const REPEATING: &str = "(upstream's words repeat a secret and are left out)";
 
 /// Tradovate: "back-off 15 s" on both session calls; for a penalty that does not say.
 const DEFAULT_PENALTY: Duration = Duration::from_secs(15);

@@ -10,7 +10,7 @@ fn demo() -> Hosts {
 
 fn read(call: Call, status: u16, body: &str) -> Result<Grant, SourceError> {
     let date = Some("Fri, 20 Nov 2026 15:00:00 GMT".as_bytes());
-    decode(call, status, date, body.as_bytes(), &demo())
+    decode(call, status, date, body.as_bytes(), &demo(), &["canary \"p"])
 }
 
 fn label(call: Call, status: u16, body: &str) -> &'static str {
@@ -181,7 +181,7 @@ proptest! {
         body in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
         for call in [Call::Acquire, Call::Renew] {
-            let _ = decode(call, status, Some(&date), &body, &demo());
+            let _ = decode(call, status, Some(&date), &body, &demo(), &[]);
         }
     }
 
@@ -192,5 +192,18 @@ proptest! {
             let printed = format!("{error} {error:?}");
             prop_assert!(!printed.contains("canary"));
         }
+    }
+}
+
+#[test]
+fn words_that_repeat_a_secret_are_left_out_and_understood_all_the_same() {
+    let text = format!("{}Incorrect username or password: canary \"p", "x".repeat(190));
+    let body = json!({"errorText": text}).to_string();
+    for (call, status) in [(Call::Acquire, 200), (Call::Acquire, 401), (Call::Renew, 200), (Call::Renew, 401)]
+    {
+        let error = read(call, status, &body).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("can"), "{error:?}");
+        let expected = if call == Call::Acquire { "credentials_refused" } else { "refused" };
+        assert_eq!(error.label(), expected);
     }
 }

@@ -1,0 +1,20 @@
+//! The program as users run it: a process with arguments, an environment, signals and files.
+//!
+//! What can be tested in process is tested there; here is what only a process has. Everything is waited for by
+//! an event (a line of output, an answer, the end of the process), in [`support::patience`] where that event has
+//! to be asked for; nothing sleeps. Each test has its own ports, state directory and sandbox.
+//!
+//! - [`startup`]: what each command prints, refuses and exits with
+//! - [`drain`]: what a signal does to requests in flight
+//! - [`restart`]: what the next process knows of the last one
+//! - [`leaks`]: that no secret comes out of any opening
+//! - [`documents`]: that the documents speak of this program
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
+
+mod documents;
+mod drain;
+mod leaks;
+mod restart;
+mod startup;
+mod support;

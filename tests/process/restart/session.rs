@@ -1,0 +1,127 @@
+//! The stored session.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::{
+    api::Api,
+    patience::until,
+    proxy::{Proxy, serve},
+    state::{age, stored},
+};
+
+#[test]
+fn one_login_serves_the_process_and_its_successors() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let command = || serve(state.path(), &api.origin());
+
+    let first = Proxy::start_ready(command());
+    first.serves();
+    assert_eq!(first.stop().code, Some(0));
+    let after_term = Proxy::start(command());
+    after_term.serves();
+    stored(state.path());
+    after_term.process.signal(Signal::KILL);
+    assert_eq!(after_term.process.end().code, None);
+    let after_kill = Proxy::start(command());
+    after_kill.serves();
+    assert_eq!(api.logins(), 1);
+    let status = after_kill.status();
+    assert_eq!(status["session"]["state"], "live", "{status}");
+}
+
+#[test]
+fn twenty_quick_restarts_cost_no_login() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let command = || serve(state.path(), &api.origin());
+    let first = Proxy::start_ready(command());
+    stored(state.path());
+    assert_eq!(first.stop().code, Some(0));
+    for round in 0..20 {
+        let proxy = Proxy::start(command());
+        // In service, and not; gently, and not.
+        if round % 3 == 0 {
+            proxy.serves();
+        }
+        let signal = if round % 2 == 0 { Signal::TERM } else { Signal::KILL };
+        proxy.process.signal(signal);
+        let code = proxy.process.end().code;
+        assert_eq!(code, (signal == Signal::TERM).then_some(0), "round {round}");
+    }
+    Proxy::start(command()).serves();
+    assert_eq!(api.logins(), 1);
+    assert_eq!(api.requests("auth/renewaccesstoken").len(), 0);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_costs_one_login() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let command = || serve(state.path(), &api.origin());
+    let first = Proxy::start_ready(command());
+    let record = stored(state.path()).to_string();
+    assert_eq!(first.stop().code, Some(0));
+    for (round, damage) in ["\u{0}\u{1}", &record[..record.len() / 2]].into_iter().enumerate() {
+        fs::write(state.path().join("session.json"), damage).unwrap();
+        let proxy = Proxy::start_ready(command());
+        proxy.serves();
+        stored(state.path());
+        assert_eq!(fs::read_to_string(state.path().join("session.json.set-aside")).unwrap(), damage);
+        assert_eq!(api.logins(), 2 + round);
+        let ended = proxy.stop();
+        assert!(ended.stderr.contains("set aside"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_session_of_another_upstream_is_not_used() {
+    let (first, second) = (Api::start(), Api::start());
+    let state = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start_ready(serve(state.path(), &first.origin()));
+    stored(state.path());
+    assert_eq!(proxy.stop().code, Some(0));
+    Proxy::start_ready(serve(state.path(), &second.origin())).serves();
+    assert_eq!((first.logins(), second.logins()), (1, 1));
+}
+
+#[test]
+fn a_token_that_is_due_is_renewed_and_not_replaced() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let command = || serve(state.path(), &api.origin());
+    let first = Proxy::start_ready(command());
+    let record = stored(state.path());
+    assert_eq!(first.stop().code, Some(0));
+    age(state.path());
+
+    let second = Proxy::start(command());
+    second.serves();
+    until("the renewed token on the disk", || {
+        (stored(state.path())["session"]["token"] != record["session"]["token"]).then_some(())
+    });
+    second.serves();
+    assert_eq!((api.logins(), api.requests("auth/renewaccesstoken").len()), (1, 1));
+}
+
+#[test]
+fn what_cannot_be_stored_is_used_all_the_same_and_said() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let command = || serve(state.path(), &api.origin());
+    let first = Proxy::start_ready(command());
+    stored(state.path());
+    assert_eq!(first.stop().code, Some(0));
+    age(state.path());
+    // In the way of the new file; permissions alone would not stop a test that runs as root.
+    fs::create_dir_all(state.path().join("session.json.new/in the way")).unwrap();
+
+    let proxy = Proxy::start(command());
+    proxy.process.line("token granted");
+    proxy.process.line("cannot be stored");
+    proxy.serves();
+    let status = proxy.status();
+    assert!(status["store_trouble"].as_str().is_some_and(|why| why.contains("session.json")), "{status}");
+    assert_eq!((&status["ready"], &status["session"]["state"]), (&json!(true), &json!("live")), "{status}");
+    let metrics = crate::support::http::get(proxy.admin, "/metrics").text();
+    assert!(metrics.contains("\ntradovate_proxy_session_stored 0\n"), "{metrics}");
+    assert_eq!((api.logins(), api.requests("auth/renewaccesstoken").len()), (1, 1));
+}

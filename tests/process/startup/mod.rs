@@ -1,0 +1,6 @@
+//! What each command prints, refuses and exits with.
+
+mod commands;
+mod first_minute;
+mod ports;
+mod serve;

@@ -35,8 +35,8 @@ impl Origin {
         self.port
     }
 
-    /// The same scheme and port at another host: how a host name from `apiHosts` becomes an origin.
-    pub fn at_host(&self, host: &str) -> Result<Self, OriginError> {
+    /// `https` at this host and its usual port: how a host name from `apiHosts` becomes an origin.
+    pub fn https(host: &str) -> Result<Self, OriginError> {
         format!("https://{host}").parse()
     }
 }

@@ -94,10 +94,12 @@ impl Reader {
         let mut status = self.shared.status.subscribe();
         let waited = tokio::time::timeout(patience, async {
             loop {
+                // Marked as seen before the session is looked at: what is published in between is a change.
+                let is_hopeful = status.borrow_and_update().state.is_hopeful();
                 if let Some(current) = self.current() {
                     return Some(current);
                 }
-                if !status.borrow_and_update().state.is_hopeful() || status.changed().await.is_err() {
+                if !is_hopeful || status.changed().await.is_err() {
                     return self.current();
                 }
             }

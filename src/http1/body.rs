@@ -106,6 +106,8 @@ struct Chunked {
 enum At {
     #[default]
     Size,
+    /// White space behind the size: some servers pad it (RFC 9112 §7.1.1 has it before an extension).
+    Blank,
     Extension,
     SizeLf,
     Data,
@@ -149,10 +151,11 @@ impl Chunked {
                 At::Size
             }
             (At::Size, b'\r') if self.digits > 0 => At::SizeLf,
-            (At::Size, b';' | b' ' | b'\t') if self.digits > 0 => At::Extension,
-            (At::Extension, b'\r') => At::SizeLf,
+            (At::Size | At::Blank, b' ' | b'\t') if self.digits > 0 => At::Blank,
+            (At::Size | At::Blank, b';') if self.digits > 0 => At::Extension,
+            (At::Extension | At::Blank, b'\r') => At::SizeLf,
             // RFC 9112 §7.1.1: unknown extensions are ignored, and their length ought to be limited.
-            (At::Extension, byte) if byte != b'\n' && byte != 0 && self.extensions < MAX_EXTENSION_BYTES => {
+            (At::Extension, byte) if is_text(byte) && self.extensions < MAX_EXTENSION_BYTES => {
                 self.extensions += 1;
                 At::Extension
             }
@@ -163,7 +166,7 @@ impl Chunked {
             (At::DataCr, b'\r') => At::DataLf,
             (At::DataLf, b'\n') => At::Size,
             (At::Trailer, b'\r') => At::TrailerLf,
-            (At::Trailer, byte) if byte != b'\n' && byte != 0 && self.trailers.len() < MAX_TRAILER_BYTES => {
+            (At::Trailer, byte) if is_text(byte) && self.trailers.len() < MAX_TRAILER_BYTES => {
                 self.trailers.push(byte);
                 self.trailer_line += 1;
                 At::Trailer
@@ -178,6 +181,11 @@ impl Chunked {
         };
         Ok(())
     }
+}
+
+/// What may stand in a line: no control byte but the tab.
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 const MAX_EXTENSION_BYTES: usize = 1024;
@@ -239,6 +247,8 @@ mod tests {
             "5\r\rhello",
             "0\r\nA: b\n\r\n",
             "5;a\nhello\r\n",
+            "5;a\x01\r\nhello\r\n",
+            "5 garbage\r\nhello\r\n",
             "00000000000000005\r\nhello\r\n",
         ] {
             assert_eq!(decode(Framing::Chunked, bad.as_bytes(), 3), Err(BrokenFraming), "{bad:?}");

@@ -22,7 +22,6 @@ pub enum Version {
 /// reading one allocates nothing.
 #[derive(Debug, Default)]
 pub struct RequestHead {
-    len: usize,
     method: Span,
     target: Span,
     host: Option<Span>,
@@ -40,7 +39,7 @@ impl RequestHead {
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(bytes, &mut fields) {
-            Ok(httparse::Status::Complete(len)) if len == bytes.len() => self.len = len,
+            Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
             Err(httparse::Error::TooManyHeaders) => return Err(BadRequest::TooManyFields),
             Err(httparse::Error::Version) => return Err(BadRequest::Version),
             Ok(_) | Err(_) => return Err(BadRequest::Malformed),
@@ -73,6 +72,9 @@ impl RequestHead {
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             match name.len() {
                 4 if is("host") => {
+                    if !value.iter().all(|&byte| is_host_byte(byte)) {
+                        return Err(BadRequest::Host);
+                    }
                     let earlier = self.host.replace(line.value);
                     // RFC 9112 §3.2: more than one is answered with 400.
                     earlier.map_or(Ok(()), |_| Err(BadRequest::HostTwice))?;
@@ -121,16 +123,6 @@ impl RequestHead {
         }
         self.keep_alive = !close && (self.version == Version::Http11 || keep_alive);
         Ok(())
-    }
-
-    /// Its length in bytes, empty line included.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing has been read into it yet.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// The method; methods are case-sensitive.
@@ -202,6 +194,8 @@ pub enum BadRequest {
     HostMissing,
     #[error("Host stands there more than once")]
     HostTwice,
+    #[error("Host is neither a name nor an address, with or without a port")]
+    Host,
     #[error("Content-Length is not a plain number")]
     Length,
     #[error("Content-Length stands there more than once")]
@@ -216,6 +210,11 @@ pub enum BadRequest {
     Chunk,
     #[error("the body ended before it was complete")]
     Incomplete,
+}
+
+/// RFC 9112 §3.2 with RFC 3986 §3.2.2; no comma, since a list of hosts is none.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
 }
 
 /// RFC 9110 §8.6: digits only, so no sign, no list, no space; and no number that overflows.
@@ -272,6 +271,10 @@ mod tests {
             ("A: b\rc\r\n", BadRequest::Malformed),
             ("Host: x\r\n", BadRequest::HostTwice),
             ("Expect: 200-ok\r\n", BadRequest::Expectation),
+            ("Host: a b\r\n", BadRequest::Host),
+            ("Host: a/b\r\n", BadRequest::Host),
+            ("Host: a@b\r\n", BadRequest::Host),
+            ("Host: a, b\r\n", BadRequest::Host),
         ] {
             let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             assert_eq!(read(&head).unwrap_err(), refused, "{fields:?}");

@@ -14,7 +14,6 @@ use crate::http1::{
 /// What a response head says, as places in its bytes. Reused like [`RequestHead`](super::RequestHead).
 #[derive(Debug, Default)]
 pub struct ResponseHead {
-    len: usize,
     status: StatusCode,
     reason: Span,
     framing: Framing,
@@ -30,7 +29,7 @@ impl ResponseHead {
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields) {
-            Ok(httparse::Status::Complete(len)) if len == bytes.len() => self.len = len,
+            Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
             Err(httparse::Error::TooManyHeaders) => return Err(BadResponse::TooManyFields),
             Ok(_) | Err(_) => return Err(BadResponse::Malformed),
         }
@@ -81,16 +80,6 @@ impl ResponseHead {
         };
         self.keep_alive = !close && (http11 || keep_alive) && self.framing != Framing::UntilClose;
         Ok(())
-    }
-
-    /// Its length in bytes, empty line included.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether nothing has been read into it yet.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// The status code.

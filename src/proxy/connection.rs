@@ -9,18 +9,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    http1::Version,
-    proxy::{
-        ProxyError, Worker,
-        exchange::{After, exchange},
-        inbound::{Head, Inbound},
-        outbound::Outbound,
-    },
+use crate::proxy::{
+    ProxyError, Worker,
+    exchange::{After, exchange},
+    inbound::{Head, Inbound},
 };
 
 /// A caller's connection, and the buffers its requests use one after another.
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) head: Head,
@@ -29,64 +24,67 @@ pub(super) struct Connection {
     pub(super) buffer: Vec<u8>,
     /// What is being written to upstream.
     pub(super) wire: Vec<u8>,
+    /// Whether a request is being read or answered. Dropped then, the connection is reset.
+    is_busy: bool,
 }
 
 /// Serves requests until the caller leaves, breaks a rule, idles too long, or the process drains.
 pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream) {
-    let mut connection = Connection {
-        stream,
-        head: Head::default(),
-        inbound: Inbound::default(),
-        buffer: Vec::new(),
-        wire: Vec::new(),
-    };
-    loop {
-        if !connection.is_called(&worker).await {
-            return;
-        }
+    let mut connection = Connection::new(stream);
+    while connection.is_called(&worker).await {
+        connection.is_busy = true;
         match exchange(&worker, &mut connection).await {
-            After::KeepAlive => connection.shrink(),
-            After::Close => return connection.close().await,
-            After::Abort => return connection.abort(),
+            After::KeepAlive => connection.rest(),
+            After::Close => return connection.close(LINGER).await,
+            After::Abort => return,
         }
     }
 }
 
 /// Answers a connection above the limit before it has said a word, and ends it.
-pub(super) async fn turn_away(worker: &Worker, mut stream: TcpStream) {
+pub(super) async fn turn_away(worker: &Worker, stream: TcpStream) {
     let connections = worker.proxy.limits.connections;
     let error = ProxyError::TooManyConnections { connections };
     let problem = error.problem();
     worker.metrics.observe().complete(problem.status, error.label());
-    let mut buffer = Vec::new();
-    let mut outbound = Outbound {
-        stream: &mut stream,
-        buffer: &mut buffer,
-        version: Version::Http11,
-        to_head: false,
-        keep_alive: false,
-        patience: LINGER,
-        now: worker.now(),
-    };
+    // So many at once can be told; a flood of them must not take the descriptors that callers and upstream need.
+    let Some(_farewell) = worker.farewells.take() else { return };
+    let mut connection = Connection::new(stream);
+    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None);
     if outbound.problem(&problem).await.is_ok() {
-        let head = Head::default();
-        Connection { stream, head, inbound: Inbound::default(), buffer, wire: Vec::new() }.close().await;
+        connection.close(FAREWELL).await;
     }
 }
 
 impl Connection {
-    /// Waits for the first byte of a request; `false` if there will be none.
-    async fn is_called(&mut self, worker: &Worker) -> bool {
-        let mut draining = worker.draining.clone();
-        tokio::select! {
-            // A request that has arrived is served even if the process begins to drain at the same moment.
-            biased;
-            began = timeout(worker.proxy.timeouts.keep_alive, self.inbound.begin(&mut self.stream)) => began == Ok(true),
-            _ = draining.wait_for(|&draining| draining) => false,
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            head: Head::default(),
+            inbound: Inbound::default(),
+            buffer: Vec::new(),
+            wire: Vec::new(),
+            is_busy: false,
         }
     }
 
-    fn shrink(&mut self) {
+    /// Waits for the first byte of a request; `false` if there will be none.
+    async fn is_called(&mut self, worker: &Worker) -> bool {
+        let Self { inbound, stream, .. } = self;
+        tokio::select! {
+            biased;
+            began = timeout(worker.proxy.timeouts.keep_alive, inbound.begin(stream)) => return began == Ok(true),
+            () = worker.draining.begun() => {}
+        }
+        // A request that was there first is still served; of a new connection the runtime does not know what has
+        // arrived before it has looked once.
+        tokio::task::yield_now().await;
+        timeout(Duration::ZERO, inbound.begin(stream)).await == Ok(true)
+    }
+
+    /// Between two requests.
+    fn rest(&mut self) {
+        self.is_busy = false;
         self.inbound.shrink();
         self.buffer.clear();
         self.buffer.shrink_to(KEPT);
@@ -96,7 +94,7 @@ impl Connection {
 
     /// Ends a connection on which the caller may still be sending: closing with unread bytes would make the
     /// kernel send a reset, and that can overtake the answer (RFC 9112 §9.6).
-    async fn close(mut self) {
+    async fn close(mut self, patience: Duration) {
         let linger = async {
             self.stream.shutdown().await?;
             self.buffer.resize(KEPT, 0);
@@ -104,12 +102,18 @@ impl Connection {
             std::io::Result::Ok(())
         };
         // However it ends, the connection does.
-        let _ = timeout(LINGER, linger).await;
+        let _ = timeout(patience, linger).await;
+        self.is_busy = false;
     }
+}
 
-    /// Ends it with a reset, which no caller takes for the end of an answer (RFC 9112 §8).
-    fn abort(self) {
-        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
+impl Drop for Connection {
+    /// In mid-request, and whyever that is (a caller or upstream that broke off, a drain that ran out of time, a
+    /// panic), the connection ends with a reset, which no caller takes for the end of an answer (RFC 9112 §8).
+    fn drop(&mut self) {
+        if self.is_busy
+            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
             tracing::debug!(%error, "a connection could not be reset");
         }
     }
@@ -117,5 +121,7 @@ impl Connection {
 
 /// How long a caller may go on sending after it has been answered.
 const LINGER: Duration = Duration::from_secs(5);
+/// The same for one that was only told to go away.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A buffer that grew beyond this is not kept.
 const KEPT: usize = 16 * 1024;

@@ -218,31 +218,45 @@ impl Problem {
 }
 
 fn bad_request(bad: BadRequest) -> Problem {
-    let (status, code) = match bad {
-        BadRequest::HeadTooLong | BadRequest::TooManyFields => {
-            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large")
+    let (status, code, help) = match bad {
+        BadRequest::HeadTooLong | BadRequest::TooManyFields => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            "send fewer or shorter headers, or raise limits.head-bytes",
+        ),
+        BadRequest::TargetTooLong => (
+            StatusCode::URI_TOO_LONG,
+            "target-too-long",
+            "ask for fewer ids at a time, or raise limits.head-bytes",
+        ),
+        BadRequest::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http-version", "use HTTP/1.1"),
+        BadRequest::Expectation => (
+            StatusCode::EXPECTATION_FAILED,
+            "expectation",
+            "leave the Expect header out, or let it be 100-continue",
+        ),
+        BadRequest::HostMissing | BadRequest::HostTwice | BadRequest::Host => {
+            (StatusCode::BAD_REQUEST, "bad-request", "send one Host header that names the proxy")
         }
-        BadRequest::TargetTooLong => (StatusCode::URI_TOO_LONG, "target-too-long"),
-        BadRequest::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http-version"),
-        BadRequest::Expectation => (StatusCode::EXPECTATION_FAILED, "expectation"),
-        BadRequest::BareLf
-        | BadRequest::Malformed
-        | BadRequest::Target
-        | BadRequest::HostMissing
-        | BadRequest::HostTwice
-        | BadRequest::Length
+        BadRequest::Length
         | BadRequest::LengthTwice
         | BadRequest::LengthAndTransferCoding
-        | BadRequest::TransferCoding
-        | BadRequest::Chunk
-        | BadRequest::Incomplete => (StatusCode::BAD_REQUEST, "bad-request"),
+        | BadRequest::TransferCoding => (
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "say how long the body is in one way only: one Content-Length, or Transfer-Encoding: chunked",
+        ),
+        BadRequest::Chunk | BadRequest::Incomplete => {
+            (StatusCode::BAD_REQUEST, "bad-request", "send the body whole, as its head announces it")
+        }
+        BadRequest::BareLf | BadRequest::Malformed | BadRequest::Target => (
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "write the request as RFC 9112 has it (lines end in CR LF), or let an HTTP library write it",
+        ),
     };
-    Problem::refused(
-        status,
-        code,
-        format!("this request is not read, because {bad}"),
-        "send plain HTTP/1.1 (RFC 9112); nothing of the request was passed on and the connection is closed",
-    )
+    let detail = format!("this request is not read, because {bad}; the connection is closed");
+    Problem::refused(status, code, detail, help)
 }
 
 fn refused(refusal: Refusal) -> Problem {

@@ -15,7 +15,7 @@ use crate::{
         route::{Answerer, Route},
     },
     tradovate::Effect,
-    upstream::{self, Answer, Choice, Failure, Lease, Prepared, Sent},
+    upstream::{self, Answer, Choice, Failure, Prepared, Sent},
 };
 
 /// What becomes of the connection.
@@ -44,7 +44,7 @@ async fn serve(
     connection: &mut Connection,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
-    let Connection { stream, head, inbound, buffer, wire } = connection;
+    let Connection { stream, head, inbound, buffer, wire, .. } = connection;
     let proxy = &*worker.proxy;
 
     // Judge the head before the body is let in.
@@ -56,7 +56,7 @@ async fn serve(
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
-    worker.wait_for_token().await?;
+    observation.was_elsewhere(worker.wait_for_token().await?);
 
     let mut outbound = worker.outbound(stream, buffer, Some(head));
     match route.by {
@@ -68,15 +68,16 @@ async fn serve(
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let effect = route.endpoint.effect;
             let answer = forward(worker, request, effect, wire, &mut outbound, observation).await?;
-            Ok(pass_on(answer, &mut outbound, observation).await)
+            pass_on(answer, &mut outbound, observation).await
         }
     }
 }
 
 /// Sends a request and waits for the head of its answer.
 ///
-/// It goes out once. It goes out a second time only if not one byte of it had left, or if it is a `read` and
-/// either the connection had died unused or the token has been replaced since.
+/// It goes out once. There is one second try, and only where the first cannot have done anything: if it failed on
+/// a connection that had waited before a byte of it had left; or, for a `read`, if that connection died without
+/// answering, or the token has been replaced since it was refused.
 async fn forward(
     worker: &Worker,
     request: Scrubbed<'_>,
@@ -85,49 +86,68 @@ async fn forward(
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
 ) -> Result<Answer, ProxyError> {
-    let mut choice = Choice::Any;
-    let mut answered_before: Option<Generation> = None;
-    loop {
-        let origin = worker.token()?.origin.clone();
-        let lease = worker.upstream.lease(&origin, choice).await?;
-        let is_reused = lease.is_reused();
-
-        // The token of this very moment, after the connection stands; and only over the way it was issued for.
-        let session = worker.token()?;
-        if !lease.leads_to(&session.origin) {
-            continue;
-        }
-        let generation = session.generation;
-        let prepared = lease.prepare(&request.authorize(&session.bearer, &session.origin), wire)?;
-        drop(session);
-
-        observation.is_sent();
-        let sent = send(lease, prepared, outbound).await;
-        observation.is_answered();
-        match sent {
-            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
-                worker.proxy.session.report_rejected(generation);
-                let is_outdated = worker.token().is_ok_and(|session| session.generation > generation);
-                if effect == Effect::Read && is_outdated && answered_before.is_none() {
-                    answered_before = Some(generation);
-                    continue;
-                }
-                return Ok(answer);
-            }
-            Ok(answer) => return Ok(answer),
-            Err(failure) if is_reused && may_repeat(&failure, effect) => choice = Choice::Fresh,
-            Err(failure) => return Err(failure.into()),
-        }
+    let first = attempt(worker, request, Choice::Any, wire, outbound, observation).await;
+    let choice = match &first {
+        Ok(tried) if effect == Effect::Read && tried.is_refused_as_outdated(worker) => Choice::Any,
+        Err(missed) if missed.may_repeat(effect) => Choice::Fresh,
+        Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
+    };
+    let second = attempt(worker, request, choice, wire, outbound, observation).await;
+    match (first, second) {
+        // What the first try is known to have done outweighs what the second could not do.
+        (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
+        (Err(missed), Err(_)) if missed.has_left() => Err(missed.error),
+        (Err(_), Err(missed)) => Err(missed.error),
     }
 }
 
-/// Whether a request that failed on a connection that had waited may go out on a new one.
-fn may_repeat(failure: &Failure, effect: Effect) -> bool {
-    failure.error.is_stale_connection() && (failure.sent == Sent::No || effect == Effect::Read)
+/// An answer, and which token was sent for it.
+struct Tried {
+    answer: Answer,
+    generation: Generation,
 }
 
-async fn send(lease: Lease, request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result<Answer, Failure> {
-    let mut answer = lease.send(request).await?;
+/// No answer.
+struct Missed {
+    error: ProxyError,
+    /// Whether it was missed on a connection that had waited.
+    on_reused: bool,
+}
+
+/// Sends the request once.
+async fn attempt(
+    worker: &Worker,
+    request: Scrubbed<'_>,
+    choice: Choice,
+    wire: &mut Vec<u8>,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<Tried, Missed> {
+    let (prepared, generation, on_reused) = loop {
+        let origin = worker.token()?.origin.clone();
+        let lease = worker.upstream.lease(&origin, choice).await?;
+        let opened_in = lease.opened_in();
+        observation.was_elsewhere(opened_in.unwrap_or_default());
+
+        // The token of this very moment, after the connection stands; and only over the way it was issued for.
+        let session = worker.token()?;
+        if lease.leads_to(&session.origin) {
+            let request = request.authorize(&session.bearer, &session.origin);
+            break (lease.prepare(&request, wire)?, session.generation, opened_in.is_none());
+        }
+    };
+    observation.is_sent();
+    let answer = answer_to(prepared, outbound).await;
+    observation.is_answered();
+    let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        worker.proxy.session.report_rejected(generation);
+    }
+    Ok(Tried { answer, generation })
+}
+
+async fn answer_to(request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result<Answer, Failure> {
+    let mut answer = request.send().await?;
     while answer.head().await? == upstream::Head::Interim {
         // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
         // read to its answer all the same, so that its outcome is known.
@@ -136,13 +156,42 @@ async fn send(lease: Lease, request: Prepared<'_>, outbound: &mut Outbound<'_>) 
     Ok(answer)
 }
 
+impl Tried {
+    fn is_refused_as_outdated(&self, worker: &Worker) -> bool {
+        self.answer.status() == StatusCode::UNAUTHORIZED
+            && worker.token().is_ok_and(|session| session.generation > self.generation)
+    }
+}
+
+impl Missed {
+    fn has_left(&self) -> bool {
+        matches!(&self.error, ProxyError::Upstream(Failure { sent: Sent::Maybe, .. }))
+    }
+
+    fn may_repeat(&self, effect: Effect) -> bool {
+        let ProxyError::Upstream(Failure { error, sent }) = &self.error else { return false };
+        self.on_reused
+            && match sent {
+                Sent::No => !error.is_timeout(),
+                Sent::Maybe => effect == Effect::Read && error.is_stale_connection(),
+            }
+    }
+}
+
+/// Before anything was sent.
+impl<E: Into<ProxyError>> From<E> for Missed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), on_reused: false }
+    }
+}
+
 async fn pass_on(
     mut answer: Answer,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
-) -> After {
+) -> Result<After, Stop> {
     let status = answer.status();
-    match outbound.answer(&mut answer, || observation.is_passed_on()).await {
+    Ok(match outbound.answer(&mut answer, || observation.is_passed_on()).await {
         Ok(keep_alive) => {
             observation.complete(status, "answered");
             answer.finish();
@@ -152,12 +201,14 @@ async fn pass_on(
             observation.complete(status, "caller-gone");
             After::Abort
         }
+        // Nothing of it has been passed on: the caller can still be told.
+        Err(Cut::Unbegun(error)) => return Err(Failure { error, sent: Sent::Maybe }.into()),
         Err(Cut::Upstream(error)) => {
             tracing::debug!(%error, "upstream's answer broke off");
             observation.complete(status, "truncated");
             After::Abort
         }
-    }
+    })
 }
 
 async fn answer_locally(
@@ -196,8 +247,8 @@ async fn refuse(
 
 impl Worker {
     /// How to answer the request with this head; where none could be read, in the plainest way.
-    fn outbound<'a>(
-        &self,
+    pub(super) fn outbound<'a>(
+        &'a self,
         stream: &'a mut TcpStream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
@@ -207,9 +258,11 @@ impl Worker {
             buffer,
             version: head.map_or_else(Default::default, |head| head.read.version()),
             to_head: head.is_some_and(|head| head.read.method(&head.bytes) == "HEAD"),
-            keep_alive: head.is_some_and(|head| head.read.keep_alive()) && !*self.draining.borrow(),
+            keep_alive: head.is_some_and(|head| head.read.keep_alive()),
+            draining: &self.draining,
             patience: self.proxy.timeouts.body_idle,
             now: self.now(),
+            is_broken: false,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What arrives on one connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Inbound {
     /// Bytes read and not yet taken: of this request, and of those sent behind it without waiting.
     inbox: Vec<u8>,
@@ -32,7 +32,7 @@ enum Progress {
 }
 
 /// A request head beside the bytes it points into.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Head {
     pub(super) bytes: Vec<u8>,
     pub(super) read: RequestHead,
@@ -55,7 +55,7 @@ impl<E: Into<ProxyError>> From<E> for Stop {
 
 impl Inbound {
     /// Waits for the first bytes of a request, unless they came behind the last one; `false` if the caller
-    /// leaves instead. Holds no memory while it waits. Cancel safe.
+    /// leaves instead. Cancel safe.
     pub(super) async fn begin(&mut self, stream: &mut TcpStream) -> bool {
         while self.inbox.is_empty() {
             if stream.readable().await.is_err() {
@@ -65,6 +65,10 @@ impl Inbound {
             // would begin with a read in vain.
             if !matches!(fill(stream, &mut self.inbox).await, Ok(1..)) {
                 return false;
+            }
+            // RFC 9112 §2.2: old clients end a body with a line end that belongs to nothing.
+            if self.inbox.starts_with(b"\r\n") {
+                self.inbox.drain(..2);
             }
         }
         true
@@ -137,7 +141,8 @@ impl Inbound {
         }
         // RFC 9110 §10.1.1: not needed once some of the body is here.
         if head.read.expects_continue() && framing != Framing::Empty && self.inbox.is_empty() {
-            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.map_err(|_| Stop::Gone)?;
+            let go_on = timeout(timeouts.body_idle, stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n"));
+            go_on.await.map_err(|_| Stop::Gone)?.map_err(|_| Stop::Gone)?;
         }
         let mut decoder = BodyDecoder::new(framing);
         while !decoder.is_done() {

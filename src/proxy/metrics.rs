@@ -1,7 +1,7 @@
 //! What is counted of each request, and how: by a guard that is there from the first byte, so that no way out
 //! escapes the count.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, thread, time::Duration};
 
 use http::StatusCode;
 use prometheus::{
@@ -9,7 +9,7 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use crate::tradovate::{Effect, Endpoint};
+use crate::tradovate::{Effect, Endpoint, endpoints::OTHER};
 
 /// The data path's metrics, shared by every worker.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Metrics {
             )?,
             added_latency: Histogram::with_opts(histogram(
                 "tradovate_proxy_added_latency_seconds",
-                "What the proxy itself cost until the answer's head was passed on: all but upstream's time.",
+                "What the proxy itself cost until the answer's head was passed on: all but upstream's time, the wait for a token, and new connections.",
             ))?,
             in_flight: IntGauge::new("tradovate_proxy_requests_in_flight", "Requests being worked on.")?,
         };
@@ -105,6 +105,8 @@ impl LocalMetrics {
             metrics: self,
             read: Instant::now(),
             upstream: Duration::ZERO,
+            elsewhere: Duration::ZERO,
+            was_sent: false,
             sent: None,
             endpoint: None,
             completed: None,
@@ -135,8 +137,11 @@ pub(super) struct Observation<'a> {
     read: Instant,
     /// When the request was last sent, until the answer's head came.
     sent: Option<Instant>,
-    /// Time that was upstream's.
+    /// Time that was upstream's, from a request sent to the head of its answer.
     upstream: Duration,
+    /// Time that passed in waiting for a token or in opening a connection.
+    elsewhere: Duration,
+    was_sent: bool,
     endpoint: Option<Endpoint>,
     completed: Option<(StatusCode, &'static str)>,
 }
@@ -155,6 +160,12 @@ impl Observation<'_> {
     /// The request is being handed to upstream.
     pub(super) fn is_sent(&mut self) {
         self.sent = Some(Instant::now());
+        self.was_sent = true;
+    }
+
+    /// So long it was waited for something that the proxy does not do itself.
+    pub(super) fn was_elsewhere(&mut self, took: Duration) {
+        self.elsewhere += took;
     }
 
     /// Upstream's answer has begun.
@@ -166,7 +177,8 @@ impl Observation<'_> {
 
     /// The answer's head, and what came with it, has been handed to the caller.
     pub(super) fn is_passed_on(&self) {
-        self.metrics.added_latency.observe(self.read.elapsed().saturating_sub(self.upstream).as_secs_f64());
+        let added = self.read.elapsed().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
+        self.metrics.added_latency.observe(added.as_secs_f64());
         if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
             histogram.observe(self.upstream.as_secs_f64());
         }
@@ -191,9 +203,13 @@ impl Drop for Observation<'_> {
         let endpoint = self.endpoint.as_ref();
         let (operation, effect) = names(endpoint);
         let took = self.read.elapsed();
-        // 499 is nobody's status: it marks, in the metric alone, a request that got no whole answer from us.
-        let aborted = (StatusCode::from_u16(499).unwrap_or_default(), "aborted");
-        let (status, outcome) = self.completed.unwrap_or(aborted);
+        let (status, outcome) = self.completed.unwrap_or_else(|| {
+            if thread::panicking() {
+                return (StatusCode::INTERNAL_SERVER_ERROR, "panicked");
+            }
+            // 499 is nobody's status: it marks, in the metric alone, a request that got no whole answer from us.
+            (StatusCode::from_u16(499).unwrap_or_default(), "aborted")
+        });
         self.metrics.in_flight.dec();
         self.metrics.count(endpoint, status, outcome);
         if let Some(histogram) = self.histogram(&self.metrics.request_duration) {
@@ -202,29 +218,26 @@ impl Drop for Observation<'_> {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let matters =
             endpoint.is_some_and(|endpoint| matches!(endpoint.effect, Effect::Order | Effect::Write));
-        match (matters, outcome) {
-            (true, "answered" | "refused" | "no-token" | "overloaded" | "connect-failed" | "not-sent") => {
-                tracing::info!(operation, effect, status = status.as_u16(), outcome, micros, "request");
+        let is_unknown = match outcome {
+            "aborted" | "panicked" => self.was_sent,
+            outcome => outcome.starts_with("unknown"),
+        };
+        let status = status.as_u16();
+        match (matters, is_unknown) {
+            (true, true) => {
+                tracing::warn!(operation, effect, status, outcome, micros, "{UNKNOWN}");
             }
-            (true, _) => {
-                tracing::warn!(
-                    operation,
-                    effect,
-                    status = status.as_u16(),
-                    outcome,
-                    micros,
-                    "request without a certain outcome: look at order/list before it is sent again"
-                );
-            }
-            (false, _) => {
-                tracing::debug!(operation, effect, status = status.as_u16(), outcome, micros, "request");
-            }
+            (true, false) => tracing::info!(operation, effect, status, outcome, micros, "request"),
+            (false, _) => tracing::debug!(operation, effect, status, outcome, micros, "request"),
         }
     }
 }
 
+const UNKNOWN: &str = "request without a certain outcome: look at order/list before it is sent again";
+
+/// What the table calls it; a request that was refused before its path was known is in no table.
 fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
-    endpoint.map_or(("none", "none"), |endpoint| (endpoint.operation, endpoint.effect.name()))
+    endpoint.map_or((OTHER, "none"), |endpoint| (endpoint.operation, endpoint.effect.name()))
 }
 
 /// Seconds: fine below a millisecond, where the proxy's own share lies; up to the response timeout.

@@ -18,8 +18,10 @@
 
 mod compat;
 mod connection;
+mod draining;
 mod error;
 mod exchange;
+mod farewells;
 mod inbound;
 mod limits;
 mod metrics;
@@ -32,10 +34,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{net::TcpStream, time::Instant};
 
 pub use compat::PLACEHOLDER;
 pub use error::{NoToken, Problem, ProxyError};
@@ -45,7 +48,7 @@ pub use metrics::Metrics;
 use crate::{
     auth::{Current, Reader},
     clock::Clock,
-    proxy::metrics::LocalMetrics,
+    proxy::{draining::Draining, farewells::Farewells, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
 };
@@ -77,14 +80,21 @@ pub struct Worker {
     proxy: Arc<Proxy>,
     upstream: Upstream,
     metrics: LocalMetrics,
-    draining: watch::Receiver<bool>,
+    draining: Draining,
+    farewells: Farewells,
 }
 
 impl Worker {
-    /// A worker that serves until `draining` turns true.
-    pub fn new(proxy: Arc<Proxy>, upstream: Upstream, draining: watch::Receiver<bool>) -> Self {
+    /// A worker that serves nobody yet.
+    pub fn new(proxy: Arc<Proxy>, upstream: Upstream) -> Self {
         let metrics = proxy.metrics.local(proxy.endpoints.len());
-        Self { proxy, upstream, metrics, draining }
+        let (draining, farewells) = (Draining::default(), Farewells::default());
+        Self { proxy, upstream, metrics, draining, farewells }
+    }
+
+    /// Lets idle connections go, and every other one after the request it is at.
+    pub fn drain(&self) {
+        self.draining.begin();
     }
 
     /// Serves one connection to its end. Dropped, it breaks off whatever is under way.
@@ -113,12 +123,14 @@ impl Worker {
         self.proxy.session.current().ok_or_else(|| self.no_token())
     }
 
-    async fn wait_for_token(&self) -> Result<(), ProxyError> {
+    /// Waits for a session, and says for how long.
+    async fn wait_for_token(&self) -> Result<Duration, ProxyError> {
         if self.proxy.session.current().is_some() {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
-        let waited = self.proxy.session.wait(self.proxy.timeouts.token).await;
-        waited.map(|_| ()).ok_or_else(|| self.no_token())
+        let begun = Instant::now();
+        let session = self.proxy.session.wait(self.proxy.timeouts.token).await;
+        session.map(|_| begun.elapsed()).ok_or_else(|| self.no_token())
     }
 
     fn no_token(&self) -> ProxyError {

@@ -7,12 +7,14 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
 use crate::{
     http1::Version,
-    proxy::error::{Problem, outcome_name},
+    proxy::{
+        Draining,
+        error::{Problem, outcome_name},
+    },
     upstream::{Answer, Length, UpstreamError},
 };
 
 /// How answers on one connection are written.
-#[derive(Debug)]
 pub(super) struct Outbound<'a> {
     pub(super) stream: &'a mut TcpStream,
     pub(super) buffer: &'a mut Vec<u8>,
@@ -21,9 +23,12 @@ pub(super) struct Outbound<'a> {
     pub(super) to_head: bool,
     /// Whether the connection is to be used again, as far as the request goes.
     pub(super) keep_alive: bool,
+    /// Whether the process ends: asked when the head is written, since it may begin while upstream works.
+    pub(super) draining: &'a Draining,
     /// How long the caller may take none of it.
     pub(super) patience: Duration,
     pub(super) now: Timestamp,
+    pub(super) is_broken: bool,
 }
 
 /// Why an answer could not be written whole.
@@ -31,6 +36,8 @@ pub(super) struct Outbound<'a> {
 pub(super) enum Cut {
     /// The caller took no more of it.
     Caller,
+    /// Upstream did not deliver what its head promised, and nothing of it has been written.
+    Unbegun(UpstreamError),
     /// Upstream did not deliver it.
     Upstream(UpstreamError),
 }
@@ -64,9 +71,10 @@ impl Outbound<'_> {
             Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
             Length::Unknown => Delimited::Close,
         };
+        self.keep_alive &= !self.draining.has_begun();
         let keep_alive = self.keep_alive && delimited != Delimited::Close;
         self.head_of(answer, delimited, keep_alive);
-        let at_hand = answer.data_at_hand().map_err(Cut::Upstream)?;
+        let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
         if let Some(data) = at_hand {
             piece(self.buffer, delimited, data);
         }
@@ -137,6 +145,7 @@ impl Outbound<'_> {
     }
 
     async fn own_body(&mut self, content_type: &str, body: &[u8]) -> Result<(), Cut> {
+        self.keep_alive &= !self.draining.has_begun();
         self.date();
         field(self.buffer, "Content-Type", content_type.as_bytes());
         field(self.buffer, "Cache-Control", b"no-store");
@@ -172,17 +181,18 @@ impl Outbound<'_> {
         self.buffer.extend_from_slice(b"\r\n");
     }
 
-    /// Hands the buffer over, as fast as the caller takes it.
+    /// Hands the buffer over, as fast as the caller takes it. Once that has failed nothing more is written: what
+    /// followed half a message would be taken for its other half.
     async fn flush(&mut self) -> Result<(), Cut> {
         let mut rest = &self.buffer[..];
-        while !rest.is_empty() {
+        while !rest.is_empty() && !self.is_broken {
             let written = timeout(self.patience, self.stream.write(rest)).await;
             match written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok(0) | Err(_) => return Err(Cut::Caller),
+                Ok(0) | Err(_) => self.is_broken = true,
                 Ok(written) => rest = &rest[written..],
             }
         }
-        Ok(())
+        if self.is_broken { Err(Cut::Caller) } else { Ok(()) }
     }
 }
 

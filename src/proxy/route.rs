@@ -5,7 +5,7 @@
 //! byte for byte what is sent.
 
 use crate::{
-    http1::{Framing, RequestHead},
+    http1::{Framing, RequestHead, Version},
     tradovate::{Effect, Endpoint, Endpoints},
 };
 
@@ -74,10 +74,12 @@ impl<'a> Route<'a> {
         content_types: &[String],
     ) -> Result<Self, Refusal> {
         // RFC 9110 §9.3.8: TRACE would send our Authorization back. §9.3.6: CONNECT makes a tunnel.
-        if matches!(head.method(bytes), "CONNECT" | "TRACE") {
+        let method = head.method(bytes);
+        if ["CONNECT", "TRACE"].iter().any(|refused| refused.eq_ignore_ascii_case(method)) {
             return Err(Refusal::Method);
         }
-        if head.wants_upgrade() && !offers_only_h2c(head, bytes) {
+        // RFC 9110 §7.8: ignored in a HTTP/1.0 request.
+        if head.wants_upgrade() && head.version() == Version::Http11 && !offers_only_h2c(head, bytes) {
             return Err(Refusal::Upgrade);
         }
         let target = origin_form(head, bytes)?;
@@ -230,6 +232,7 @@ mod tests {
         for (line, refusal) in [
             ("CONNECT /v1/a", Refusal::Method),
             ("TRACE /v1/account/list", Refusal::Method),
+            ("trace /v1/account/list", Refusal::Method),
             ("OPTIONS *", Refusal::Target),
             ("GET https://localhost:8080/v1/a", Refusal::Target),
             ("GET http://evil.example/v1/account/list", Refusal::Target),

@@ -15,7 +15,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::LocalSet,
     time::timeout,
 };
@@ -27,11 +27,10 @@ use crate::{
     upstream::{self, Connector, Upstream},
 };
 
-/// Running worker threads. Dropped, they end at once.
+/// Running worker threads. Dropped, they drain on their own.
 #[derive(Debug)]
 pub struct Workers {
     threads: Vec<Thread>,
-    drain: watch::Sender<bool>,
     limit: usize,
 }
 
@@ -83,19 +82,17 @@ impl Workers {
         metrics: &upstream::Metrics,
         drain: Duration,
     ) -> Result<Self, ServeError> {
-        let (drain_sender, draining) = watch::channel(false);
         let threads = (0..count.max(1))
             .map(|index| {
                 let (connections, arrivals) = mpsc::unbounded_channel();
                 let (end, ended) = oneshot::channel();
                 let (proxy, connector, metrics) = (Arc::clone(proxy), connector.clone(), metrics.clone());
-                let draining = draining.clone();
                 let runtime =
                     runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Spawn)?;
                 let body = move || {
                     let work = async move {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
-                        work(Rc::new(Worker::new(proxy, upstream, draining)), arrivals, drain).await
+                        work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain).await
                     };
                     let broken_off = runtime.block_on(LocalSet::new().run_until(work));
                     // Nobody listens any more when the process ends without waiting.
@@ -108,7 +105,7 @@ impl Workers {
                 Ok(Thread { connections, load: Arc::default(), ended })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { threads, drain: drain_sender, limit: proxy.limits.connections })
+        Ok(Self { threads, limit: proxy.limits.connections })
     }
 
     /// Accepts until `stop`, then drains. Returns how many connections had to be broken off.
@@ -128,11 +125,11 @@ impl Workers {
             }
         }
         drop(listener);
-        self.drain.send_replace(true);
+        // All are told before any is waited for, so that the bound is one for all: the sender's end is the word.
+        let ended: Vec<_> = self.threads.into_iter().map(|thread| thread.ended).collect();
         let mut broken_off = 0;
-        for thread in self.threads {
-            drop(thread.connections);
-            broken_off += thread.ended.await.map_err(|_| ServeError::WorkerGone)?;
+        for ended in ended {
+            broken_off += ended.await.map_err(|_| ServeError::WorkerGone)?;
         }
         Ok(broken_off)
     }
@@ -177,6 +174,7 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>
         });
     }
     tasks.close();
+    worker.drain();
     let _ = timeout(drain, tasks.wait()).await;
     tasks.len()
 }

@@ -84,7 +84,7 @@ impl Hosts {
     pub fn resolve(&self, hosts: &ApiHosts) -> Option<Origin> {
         let Self::Dynamic { environment, trusted } = self else { return None };
         let host = hosts.0.get(environment.name())?.as_str()?;
-        trusted.covers(host).then(|| environment.bootstrap().at_host(host).ok()).flatten()
+        trusted.covers(host).then(|| Origin::https(host).ok()).flatten()
     }
 }
 

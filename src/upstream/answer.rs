@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{
     http1::{BadResponse, Framing},
@@ -19,9 +20,12 @@ pub struct Answer {
     origin: Arc<Origin>,
     transport: Transport,
     interim: u8,
+    /// When the final head must have come; interim ones do not put it off.
+    deadline: Instant,
     /// Whether the head that was read last is the answer's own.
     has_head: bool,
-    counted: Counted,
+    /// HTTP/2 counts the connection, which is not this exchange's alone.
+    counted: Option<Counted>,
 }
 
 #[derive(Debug)]
@@ -57,18 +61,15 @@ impl Answer {
         connection: Box<Http1>,
         counted: Counted,
     ) -> Self {
-        let transport = Transport::Http1(connection);
-        Self { upstream, origin, transport, interim: 0, has_head: false, counted }
+        let deadline = Instant::now() + upstream.timeouts().response_head;
+        let (transport, counted) = (Transport::Http1(connection), Some(counted));
+        Self { upstream, origin, transport, interim: 0, deadline, has_head: false, counted }
     }
 
-    pub(super) fn http2(
-        upstream: Upstream,
-        origin: Arc<Origin>,
-        answer: Http2Answer,
-        counted: Counted,
-    ) -> Self {
+    pub(super) fn http2(upstream: Upstream, origin: Arc<Origin>, answer: Http2Answer) -> Self {
         let transport = Transport::Http2(Box::new(answer));
-        Self { upstream, origin, transport, interim: 0, has_head: true, counted }
+        let deadline = Instant::now();
+        Self { upstream, origin, transport, interim: 0, deadline, has_head: true, counted: None }
     }
 
     /// Waits for the next head; once the final one has been read, returns at once. Not cancel safe.
@@ -80,7 +81,7 @@ impl Answer {
             // HTTP/2 answers come with their head; hyper takes care of interim ones.
             let Transport::Http1(connection) = &mut self.transport else { break };
             connection
-                .read_head(self.upstream.head_limit(), self.upstream.timeouts())
+                .read_head(self.upstream.head_limit(), self.deadline)
                 .await
                 .map_err(UpstreamError::maybe_sent)?;
             let status = connection.head().status();

@@ -13,7 +13,7 @@ use rustls_pki_types::ServerName;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -48,7 +48,7 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, origin: &Origin) -> Result<(Stream, Protocol), UpstreamError> {
-        let tcp = timeout(self.timeouts.connect, TcpStream::connect((origin.host(), origin.port())))
+        let tcp = timeout(self.timeouts.connect, self.connect_tcp(origin))
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
@@ -67,6 +67,24 @@ impl Connector {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
         Ok((Stream::Tls(Box::new(stream)), protocol))
+    }
+}
+
+impl Connector {
+    /// Tries the addresses of the name in their order, each for its share of the time, so that one that swallows
+    /// packets (a broken IPv6, say) does not use up all of it.
+    async fn connect_tcp(&self, origin: &Origin) -> io::Result<TcpStream> {
+        let addresses: Vec<_> = lookup_host((origin.host(), origin.port())).await?.collect();
+        let share = self.timeouts.connect / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(failure)
     }
 }
 

@@ -1,10 +1,10 @@
 //! One HTTP/1.1 connection to upstream, and one exchange on it.
 
-use std::{future::poll_fn, io, ops::Range, pin::Pin, task::Poll};
+use std::{fmt, future::poll_fn, io, ops::Range, pin::Pin, task::Poll};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
 };
 
 /// A connection, and what has been read from it.
-#[derive(Debug)]
 pub(super) struct Http1 {
     stream: Stream,
     /// Bytes read; those before `start` are done with. A head stays where it is until the exchange ends, since
@@ -26,6 +25,17 @@ pub(super) struct Http1 {
     decoder: BodyDecoder,
     /// Whether the request under way is a HEAD.
     to_head: bool,
+    /// Whether a head, if only an interim one, has answered it.
+    has_answered: bool,
+    /// Whether it could not be written whole: what upstream takes for the next request is then not ours to say.
+    is_torn: bool,
+}
+
+/// Bytes in it may be credentials or somebody's account.
+impl fmt::Debug for Http1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http1").field("stream", &self.stream).finish_non_exhaustive()
+    }
 }
 
 impl Http1 {
@@ -38,6 +48,8 @@ impl Http1 {
             head: ResponseHead::default(),
             decoder: BodyDecoder::new(Framing::Empty),
             to_head: false,
+            has_answered: false,
+            is_torn: false,
         }
     }
 
@@ -58,6 +70,7 @@ impl Http1 {
     pub(super) async fn send(&mut self, request: &Encoded<'_>, timeouts: &Timeouts) -> Result<(), Failure> {
         let before = self.stream.written();
         self.to_head = request.method() == "HEAD";
+        self.has_answered = false;
         self.inbox.clear();
         self.start = 0;
         let write = async {
@@ -71,15 +84,17 @@ impl Http1 {
             Ok(Err(error)) => UpstreamError::Write(error),
             Err(_) => UpstreamError::WriteTimeout,
         };
+        self.is_torn = true;
         let sent = if self.stream.written() == before { Sent::No } else { Sent::Maybe };
         Err(Failure { error, sent })
     }
 
     /// Reads the next head: an interim one, or the answer itself. Not cancel safe.
-    pub(super) async fn read_head(&mut self, limit: usize, timeouts: &Timeouts) -> Result<(), UpstreamError> {
-        let read = timeout(timeouts.response_head, self.read_whole_head(limit));
+    pub(super) async fn read_head(&mut self, limit: usize, deadline: Instant) -> Result<(), UpstreamError> {
+        let read = timeout_at(deadline, self.read_whole_head(limit));
         self.head_len = read.await.map_err(|_| UpstreamError::HeadTimeout)??;
         self.head.read(&self.inbox[..self.head_len], self.to_head)?;
+        self.has_answered = true;
         self.start = self.head_len;
         self.decoder = BodyDecoder::new(self.head.framing());
         Ok(())
@@ -97,7 +112,7 @@ impl Http1 {
                 Scanned::Complete(_) | Scanned::Partial => return Err(BadResponse::HeadTooLong.into()),
                 Scanned::BareLf => return Err(BadResponse::Malformed.into()),
             }
-            let began = !self.inbox.is_empty();
+            let began = self.has_answered || !self.inbox.is_empty();
             match self.fill().await {
                 // A reset before a byte of the answer means the same as a close.
                 Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
@@ -175,7 +190,7 @@ impl Http1 {
     /// Whether another request may follow on this connection: the answer ended where it said, the connection
     /// persists, and nothing came behind it.
     pub(super) fn is_reusable(&self) -> bool {
-        self.decoder.is_done() && self.head.keep_alive() && self.start == self.inbox.len()
+        !self.is_torn && self.decoder.is_done() && self.head.keep_alive() && self.start == self.inbox.len()
     }
 
     /// Gives memory back before the connection waits.

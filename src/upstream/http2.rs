@@ -14,14 +14,14 @@ use tokio::time::timeout;
 
 use crate::{
     http1::response::has_no_body,
-    upstream::{Failure, Timeouts, UpstreamError, answer::Length, connect::Stream},
+    upstream::{Failure, Timeouts, UpstreamError, answer::Length, connect::Stream, metrics::Counted},
 };
 
 /// A handle on a connection that carries many exchanges at once.
 pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped.
-pub(super) async fn start(stream: Stream) -> Result<Sender, UpstreamError> {
+pub(super) async fn start(stream: Stream, counted: Counted) -> Result<Sender, UpstreamError> {
     let (sender, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         // One connection carries everything, so one that has died silently must be noticed, not waited for.
@@ -35,6 +35,7 @@ pub(super) async fn start(stream: Stream) -> Result<Sender, UpstreamError> {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "an HTTP/2 connection to upstream ended");
         }
+        drop(counted);
     });
     Ok(sender)
 }

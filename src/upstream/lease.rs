@@ -1,6 +1,6 @@
 //! A connection lent for one exchange.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
@@ -13,7 +13,6 @@ use crate::{
         Answer, Failure, Sent, Upstream, UpstreamError, answer,
         http1::Http1,
         http2::{self, Sender},
-        metrics::Counted,
     },
 };
 
@@ -23,8 +22,7 @@ pub struct Lease {
     upstream: Upstream,
     origin: Arc<Origin>,
     transport: Transport,
-    reused: bool,
-    counted: Counted,
+    opened_in: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -33,29 +31,24 @@ pub(super) enum Transport {
     Http2(Sender),
 }
 
-/// A request in the form that one particular connection sends.
-#[derive(Debug)]
-pub struct Prepared<'b>(Form<'b>);
-
-#[derive(Debug)]
-enum Form<'b> {
-    Http1(Encoded<'b>),
-    Http2(Box<Request<Full<Bytes>>>),
-}
-
 impl Lease {
-    pub(super) fn fresh(upstream: Upstream, origin: Arc<Origin>, transport: Transport) -> Self {
-        let counted = upstream.count_active();
-        Self { upstream, origin, transport, reused: false, counted }
+    pub(super) fn fresh(
+        upstream: Upstream,
+        origin: Arc<Origin>,
+        transport: Transport,
+        opened_in: Duration,
+    ) -> Self {
+        Self { upstream, origin, transport, opened_in: Some(opened_in) }
     }
 
     pub(super) fn reused(upstream: Upstream, origin: Arc<Origin>, transport: Transport) -> Self {
-        Self { reused: true, ..Self::fresh(upstream, origin, transport) }
+        Self { upstream, origin, transport, opened_in: None }
     }
 
-    /// Whether it has carried a request before, and so may have been given up by upstream unnoticed.
-    pub fn is_reused(&self) -> bool {
-        self.reused
+    /// How long it took to open, or `None` if it has carried a request before, and so may have been given up by
+    /// upstream unnoticed.
+    pub fn opened_in(&self) -> Option<Duration> {
+        self.opened_in
     }
 
     /// Whether it leads to `origin`: the one may move between the lease and the token that is then current.
@@ -63,52 +56,73 @@ impl Lease {
         *self.origin == *origin
     }
 
-    /// Puts the request into the bytes that will be sent, using `wire` as scratch space.
+    /// Puts the request into the form that this connection sends, using `wire` as scratch space.
     ///
     /// # Errors
     /// When it has no form in this connection's protocol. Nothing has been sent then.
     pub fn prepare<'b>(
-        &self,
+        self,
         request: &Authorized<'b, '_>,
         wire: &'b mut Vec<u8>,
     ) -> Result<Prepared<'b>, Failure> {
-        Ok(Prepared(match &self.transport {
-            Transport::Http1(_) => Form::Http1(request.encode(wire)),
-            Transport::Http2(_) => Form::Http2(Box::new(
-                request.to_http2().ok_or_else(|| UpstreamError::NoHttp2Form.not_sent())?,
-            )),
-        }))
+        let Self { upstream, origin, transport, .. } = self;
+        let form = match transport {
+            Transport::Http1(connection) => Form::Http1(connection, request.encode(wire)),
+            Transport::Http2(sender) => {
+                let request = request.to_http2().ok_or_else(|| UpstreamError::NoHttp2Form.not_sent())?;
+                Form::Http2(sender, Box::new(request))
+            }
+        };
+        Ok(Prepared { upstream, origin, form })
     }
+}
 
-    /// Sends the request; the answer has not been waited for yet. Not cancel safe: a dropped call may or may
-    /// not have been sent.
+/// A request together with the one connection that it was put into form for.
+pub struct Prepared<'b> {
+    upstream: Upstream,
+    origin: Arc<Origin>,
+    form: Form<'b>,
+}
+
+enum Form<'b> {
+    Http1(Box<Http1>, Encoded<'b>),
+    Http2(Sender, Box<Request<Full<Bytes>>>),
+}
+
+impl Prepared<'_> {
+    /// Sends the request; over HTTP/1.1 the answer has not been waited for yet. Not cancel safe: a dropped call
+    /// may or may not have been sent.
     ///
     /// # Errors
     /// When it could not be sent whole; says whether any of it was.
-    pub async fn send(self, request: Prepared<'_>) -> Result<Answer, Failure> {
-        let Self { upstream, origin, transport, counted, .. } = self;
-        match (transport, request.0) {
-            (Transport::Http1(mut connection), Form::Http1(request)) => {
-                match connection.send(&request, upstream.timeouts()).await {
-                    Ok(()) => Ok(Answer::awaited(upstream, origin, connection, counted)),
-                    // A server may refuse a request before it has read it all, and close: its answer is then
-                    // worth more than our broken pipe (RFC 9112 §9.5).
-                    Err(failure) if failure.sent == Sent::Maybe && !failure.error.is_timeout() => {
-                        let mut answer = Answer::awaited(upstream, origin, connection, counted);
-                        match answer.head().await {
-                            Ok(answer::Head::Final) => Ok(answer),
-                            Ok(answer::Head::Interim) | Err(_) => Err(failure),
-                        }
-                    }
-                    Err(failure) => Err(failure),
-                }
-            }
-            (Transport::Http2(mut sender), Form::Http2(request)) => {
+    pub async fn send(self) -> Result<Answer, Failure> {
+        let Self { upstream, origin, form } = self;
+        let (mut connection, request) = match form {
+            Form::Http1(connection, request) => (connection, request),
+            Form::Http2(mut sender, request) => {
                 let answered = http2::send(&mut sender, *request, upstream.timeouts()).await?;
-                Ok(Answer::http2(upstream, origin, answered, counted))
+                return Ok(Answer::http2(upstream, origin, answered));
             }
-            // `prepare` makes the form that fits this lease; another lease's is refused unsent.
-            (Transport::Http1(_) | Transport::Http2(_), _) => Err(UpstreamError::NoHttp2Form.not_sent()),
+        };
+        let counted = upstream.count_active();
+        let Err(failure) = connection.send(&request, upstream.timeouts()).await else {
+            return Ok(Answer::awaited(upstream, origin, connection, counted));
+        };
+        if failure.sent == Sent::No || failure.error.is_timeout() {
+            return Err(failure);
         }
+        // A server may refuse a request before it has read it all, and close: its answer is then worth more than
+        // our broken pipe (RFC 9112 §9.5).
+        let mut answer = Answer::awaited(upstream, origin, connection, counted);
+        match answer.head().await {
+            Ok(answer::Head::Final) => Ok(answer),
+            Ok(answer::Head::Interim) | Err(_) => Err(failure),
+        }
+    }
+}
+
+impl fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("origin", &self.origin).finish_non_exhaustive()
     }
 }

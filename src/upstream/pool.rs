@@ -54,6 +54,7 @@ impl Upstream {
     }
 
     /// A connection to `origin`: one that waits, proven open and silent at this moment, or a new one.
+    /// Cancel safe: what is being opened is closed.
     ///
     /// # Errors
     /// When none can be had. Nothing has been sent then.
@@ -64,12 +65,15 @@ impl Upstream {
         {
             return Ok(Lease::reused(self.clone(), Arc::clone(origin), transport));
         }
+        let begun = Instant::now();
         let (stream, protocol) =
             self.0.connector.connect(origin).await.map_err(super::UpstreamError::not_sent)?;
         let transport = match protocol {
             Protocol::Http1 => Transport::Http1(Box::new(Http1::new(stream))),
             Protocol::Http2 => {
-                let sender = http2::start(stream).await.map_err(super::UpstreamError::not_sent)?;
+                let sender = http2::start(stream, self.0.metrics.active())
+                    .await
+                    .map_err(super::UpstreamError::not_sent)?;
                 let mut idle = self.0.idle.borrow_mut();
                 if idle.is_for(origin) {
                     idle.http2 = Some(sender.clone());
@@ -77,7 +81,7 @@ impl Upstream {
                 Transport::Http2(sender)
             }
         };
-        Ok(Lease::fresh(self.clone(), Arc::clone(origin), transport))
+        Ok(Lease::fresh(self.clone(), Arc::clone(origin), transport, begun.elapsed()))
     }
 
     async fn waiting(&self) -> Option<Transport> {

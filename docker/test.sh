@@ -133,7 +133,25 @@ compose_runs_it_beside_an_application() {
     say "the compose file: proxy with secrets from files, against the sandbox"
     compose up --detach --no-build proxy >"$work/up" 2>&1 || { cat "$work/up" >&2; die "compose up failed"; }
     becomes_healthy "$(compose ps --quiet proxy)"
-    answers_account_list "$(compose ps --quiet app)"
+    local app metric
+    app=$(compose ps --quiet app)
+    answers_account_list "$app"
+
+    say "the alerts name metrics that exist"
+    timeout 20 docker exec "$app" wget -q -O - http://127.0.0.1:9464/metrics >"$work/metrics"
+    while read -r metric; do
+        grep -qE "^${metric}[ {]" "$work/metrics" || die "$metric is in alerts.yml and not in /metrics"
+    done < <(grep -oE 'tradovate_proxy_[a-z_]+' docker/alerts.yml | sort -u)
+
+    say "a restart takes up the session where it was, and nothing told a secret"
+    compose restart proxy >/dev/null 2>&1
+    becomes_healthy "$(compose ps --quiet proxy)"
+    answers_account_list "$app"
+    timeout 20 docker exec "$app" wget -q -O - http://127.0.0.1:9480/sandbox/requests >"$work/requests"
+    same "number of logins" 1 "$(grep -o '"target":"/v1/auth/accesstokenrequest"' "$work/requests" | wc -l)"
+    { compose logs --no-color proxy && docker inspect "$(compose ps --quiet proxy)"; } >"$work/told" 2>&1
+    ! grep -F -f docker/sandbox/tradovate_password -f docker/sandbox/tradovate_sec "$work/told" ||
+        die "a secret is in the proxy's log or in its container's configuration"
 }
 
 answers_account_list() { # CONTAINER

@@ -112,9 +112,9 @@ async fn whatever_is_refused_is_counted_by_what_it_was() {
     let (_upstream, proxy) = raw_with(|setup| setup.with("TRADOVATE_PROXY_LIMIT_CONNECTIONS", "1")).await;
     let mut client = proxy.client().await;
     assert_eq!(client.ask("GET /metrics", "").await.status(), 404);
-    proxy.counts(&[("operation", "none"), ("status", "404"), ("outcome", "refused")], 1.0).await;
+    proxy.counts(&[("operation", "other"), ("status", "404"), ("outcome", "refused")], 1.0).await;
     assert_eq!(proxy.client().await.answer().await.status(), 503);
-    proxy.counts(&[("operation", "none"), ("status", "503"), ("outcome", "overloaded")], 1.0).await;
+    proxy.counts(&[("operation", "other"), ("status", "503"), ("outcome", "overloaded")], 1.0).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Sockets: accept, serve, and stop.
 //!
-//! The invariant: nothing here decides what is answered. A connection is a [`Connection`](exchange::Connection)
-//! that turns requests into answers, between a [tap](tap) on its bytes and the HTTP stack.
+//! The invariant: nothing here decides what is answered. A connection is a [`Connection`]
+//! that turns requests into answers, between a [`tap`] on its bytes and the HTTP stack.
 
 mod body;
 mod certificate;

@@ -163,18 +163,22 @@ impl RenewalPolicy {
         issued_at + age.saturating_sub(life.mul_f64(0.05 * random.clamp(0.0, 1.0))).max(self.least_gap)
     }
 
-    /// When a token granted at `now` expires by our clock. Lengths are trusted, not instants: the life is what
-    /// lies between upstream's own `Date` and the expiry it states, so that a clock set wrong here costs nothing.
+    /// When a token expires by our clock that was asked for at `asked`. Lengths are trusted, not instants: the
+    /// life is what lies between upstream's own `Date` and the expiry it states, so that a clock set wrong here
+    /// costs nothing. It is counted from the asking, and upstream's second from its end (RFC 9110 §6.6.1: `Date`
+    /// has whole ones), so that whatever is off is off to the safe side.
     pub fn expires_at(
         &self,
         stated: Option<Timestamp>,
         server_date: Option<Timestamp>,
-        now: Timestamp,
+        asked: Timestamp,
     ) -> Timestamp {
-        let server_now = now.saturating_add(skew(server_date, now)).unwrap_or(now);
+        let second = SignedDuration::from_secs(i64::from(server_date.is_some()));
+        let ahead = skew(server_date, asked).saturating_add(second);
+        let server_now = asked.saturating_add(ahead).unwrap_or(asked);
         let life = stated.and_then(|stated| Duration::try_from(stated.duration_since(server_now)).ok());
         let life = life.filter(|&life| life > self.least_gap).unwrap_or(self.assumed_life);
-        now + life.min(self.longest_life)
+        asked + life.min(self.longest_life)
     }
 
     /// The delay after a failure. `previous` is the delay before it, if that was a failure too; `random` is

@@ -159,7 +159,8 @@ impl<S: TokenSource> Renewer<S> {
 
     /// One errand: entered in the ledger and stored, then made, then settled and stored.
     async fn attempt(&mut self, errand: Errand) {
-        self.record.ledger.begin(errand, self.clock.now());
+        let asked = self.clock.now();
+        self.record.ledger.begin(errand, asked);
         self.store().await;
         let answer = match (errand, &self.held) {
             (Errand::Renew | Errand::Verify, Some(held)) => {
@@ -171,13 +172,13 @@ impl<S: TokenSource> Renewer<S> {
         let answer = answer.unwrap_or(Err(SourceError::Lost { how: Loss::TimedOut }));
         let now = self.clock.now();
         match answer.and_then(|grant| Ok((Bearer::new(&grant.token)?, grant))) {
-            Ok((bearer, grant)) => self.granted(errand, grant, bearer, now),
+            Ok((bearer, grant)) => self.granted(errand, grant, bearer, asked, now),
             Err(error) => self.failed(errand, &error, now),
         }
         self.store().await;
     }
 
-    fn granted(&mut self, errand: Errand, grant: Grant, bearer: Bearer, now: Timestamp) {
+    fn granted(&mut self, errand: Errand, grant: Grant, bearer: Bearer, asked: Timestamp, now: Timestamp) {
         self.record.ledger.granted();
         self.setback = None;
         let last = self.record.session.take();
@@ -188,7 +189,7 @@ impl<S: TokenSource> Renewer<S> {
         let granted = StoredSession {
             token: grant.token,
             issued_at: now,
-            expires_at: self.policy.expires_at(grant.expires_at, grant.server_date, now),
+            expires_at: self.policy.expires_at(grant.expires_at, grant.server_date, asked),
             // Absent means unchanged, not back to where it began.
             origin: grant.origin.or(origin).unwrap_or_else(|| self.source.origin().clone()),
             user: grant.user.or(user).unwrap_or_default(),

@@ -6,7 +6,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    io,
+    io, panic,
     str::FromStr,
 };
 
@@ -22,10 +22,21 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging to standard error, for the whole process.
+/// Starts logging to standard error, for the whole process; panics are logged too.
 pub fn start(filter: &Filter, format: Format) -> Result<(), AlreadyStarted> {
     tracing::subscriber::set_global_default(subscriber(filter, format, io::stderr))
-        .map_err(|_| AlreadyStarted)
+        .map_err(|_| AlreadyStarted)?;
+    panic::set_hook(Box::new(|panicked| {
+        // A message that was put together at run time could hold anything; a constant one holds no secret.
+        let message = panicked.payload().downcast_ref::<&'static str>();
+        let at = panicked.location().map(ToString::to_string);
+        tracing::error!(
+            message,
+            at,
+            "a part of the proxy panicked, which only a defect can cause: please report it"
+        );
+    }));
+    Ok(())
 }
 
 /// The subscriber that [`start`] sets, writing elsewhere: for tests of what is logged.

@@ -76,23 +76,8 @@ impl App {
         let listener = bind("proxy", "--listen", config.listen).await?;
         let admin_listener = bind("admin", "--admin-listen", config.admin_listen).await?;
         let registry = Registry::new();
-
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
-        let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
-        let source =
-            SessionClient::new(seat.credentials, seat.hosts.clone(), tls.clone(), SessionTimeouts::default())
-                .map_err(AppError::SessionClient)?;
-        let record = seat.vault.load(&source.seat())?;
-        let renewer = Renewer::new(
-            source,
-            publisher,
-            RenewalPolicy::default(),
-            seat.clock.clone(),
-            seat.vault,
-            record,
-            SessionMetrics::register(&registry)?,
-        );
 
         let facts = Facts {
             environment: seat.environment,
@@ -102,25 +87,21 @@ impl App {
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
         };
-        let upstream_metrics = upstream::Metrics::register(&registry)?;
+        let (renewer, session) = session(seat, tls.clone(), &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             endpoints: Endpoints::new(),
             limits: config.limits,
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
-            clock: seat.clock,
+            clock: facts.clock.clone(),
             metrics: proxy::Metrics::register(&registry)?,
             in_progress: AtomicUsize::new(0),
         };
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
-        let workers = Workers::start(
-            config.workers.get(),
-            &Arc::new(proxy),
-            &connector,
-            &upstream_metrics,
-            config.drain,
-        )?;
+        let upstream = upstream::Metrics::register(&registry)?;
+        let workers =
+            Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), registry, facts)?;
         Ok(Self { listener, admin_listener, admin, renewer, workers, session })
     }
@@ -174,6 +155,21 @@ impl App {
         settle(session, "session").await?;
         settle(admin, "admin").await
     }
+}
+
+/// The one value that can log in, and a reader of what it publishes.
+fn session(
+    seat: Seat,
+    tls: rustls::ClientConfig,
+    registry: &Registry,
+) -> Result<(Renewer<SessionClient>, Reader), AppError> {
+    let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
+    let source = SessionClient::new(seat.credentials, seat.hosts, tls, SessionTimeouts::default())
+        .map_err(AppError::SessionClient)?;
+    let record = seat.vault.load(&source.seat())?;
+    let metrics = SessionMetrics::register(registry)?;
+    let policy = RenewalPolicy::default();
+    Ok((Renewer::new(source, publisher, policy, seat.clock, seat.vault, record, metrics), session))
 }
 
 async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {

@@ -224,6 +224,33 @@ async fn a_request_arrives_however_it_is_cut_into_pieces() {
 }
 
 #[tokio::test]
+async fn a_line_end_too_many_belongs_to_no_request() {
+    // RFC 9112 §2.2: old clients end a body with one.
+    let (mut upstream, proxy) = raw().await;
+    let mut client = proxy.client().await;
+    for _ in 0..2 {
+        client.send(client::write("POST /v1/order/placeorder", ORDER)).await;
+        client.send("\r\n").await;
+        let request = upstream.request().await;
+        assert_eq!(request.body, ORDER.as_bytes());
+        request.ok("{}").await;
+        assert_eq!(client.answer().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_knows_no_switch_of_protocols() {
+    // RFC 9110 §7.8: ignored there.
+    let (mut upstream, proxy) = raw().await;
+    let mut client = proxy.client().await;
+    client.send("GET /v1/account/list HTTP/1.0\r\nUpgrade: websocket\r\n\r\n").await;
+    let request = upstream.request().await;
+    assert_eq!(request.all("upgrade"), Vec::<String>::new());
+    request.ok("[]").await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_caller_that_has_closed_its_half_gets_its_answer() {
     // RFC 9112 §9.6: closing one direction is not leaving.
     for way in Way::ALL {

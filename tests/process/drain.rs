@@ -125,6 +125,8 @@ fn an_order_in_flight_gets_its_answer() {
     let answer = caller.answer().unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.json()["orderId"].is_i64(), "{answer:?}");
+    // RFC 9112 §9.6: or the caller would send its next order on a connection that ends.
+    assert!(answer.head.to_ascii_lowercase().contains("connection: close"), "{answer:?}");
     let ended = proxy.process.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(api.requests("order/placeorder").len(), 1);

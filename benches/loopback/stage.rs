@@ -21,7 +21,7 @@ use tradovate_proxy::{
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::{CREDENTIALS, Options, Rules, Sandbox},
-    tradovate::{Credentials, Hosts},
+    tradovate::Hosts,
 };
 
 use crate::machine;
@@ -159,15 +159,7 @@ async fn proxy(
     let seat = Seat {
         environment: "sandbox",
         hosts: Hosts::Fixed(format!("http://{api}").parse()?),
-        credentials: Credentials {
-            name: CREDENTIALS.name.to_owned(),
-            password: CREDENTIALS.password.into(),
-            app_id: CREDENTIALS.app_id.to_owned(),
-            app_version: CREDENTIALS.app_version.to_owned(),
-            device_id: CREDENTIALS.device_id.to_owned(),
-            cid: CREDENTIALS.cid.unsigned_abs(),
-            sec: CREDENTIALS.sec.into(),
-        },
+        credentials: CREDENTIALS.for_login(),
         vault: Vault::Memory,
         clock: Clock::system(),
     };

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
-    tradovate::{Credentials, Hosts},
+    tradovate::Hosts,
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -66,15 +66,7 @@ fn seat(sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
     Ok(Seat {
         environment: "sandbox",
         hosts: Hosts::Fixed(origin),
-        credentials: Credentials {
-            name: CREDENTIALS.name.to_owned(),
-            password: CREDENTIALS.password.into(),
-            app_id: CREDENTIALS.app_id.to_owned(),
-            app_version: CREDENTIALS.app_version.to_owned(),
-            device_id: CREDENTIALS.device_id.to_owned(),
-            cid: CREDENTIALS.cid.unsigned_abs(),
-            sec: CREDENTIALS.sec.into(),
-        },
+        credentials: CREDENTIALS.for_login(),
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
         clock,

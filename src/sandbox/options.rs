@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::{clock::Clock, sandbox::rules::Rules};
+use crate::{clock::Clock, sandbox::rules::Rules, tradovate};
 
 /// How to start a [`Sandbox`](crate::sandbox::Sandbox).
 #[derive(Clone, Debug)]
@@ -46,6 +46,21 @@ pub struct Credentials {
     pub cid: i64,
     /// `sec`, and `client_secret` for OAuth.
     pub sec: &'static str,
+}
+
+impl Credentials {
+    /// The same, as whoever logs in to Tradovate holds them.
+    pub fn for_login(self) -> tradovate::Credentials {
+        tradovate::Credentials {
+            name: self.name.to_owned(),
+            password: self.password.into(),
+            app_id: self.app_id.to_owned(),
+            app_version: self.app_version.to_owned(),
+            device_id: self.device_id.to_owned(),
+            cid: self.cid.unsigned_abs(),
+            sec: self.sec.into(),
+        }
+    }
 }
 
 /// The one user of the sandbox.

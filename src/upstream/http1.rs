@@ -137,28 +137,14 @@ impl Http1 {
 
     /// The next piece of the body, or `None` at its end. Not cancel safe.
     pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
-        match self.next_range(timeouts).await? {
-            Some(range) => Ok(Some(&self.inbox[range])),
-            None => Ok(None),
-        }
+        Ok(self.next_range(timeouts).await?.map(|range| &self.inbox[range]))
     }
 
     async fn next_range(&mut self, timeouts: &Timeouts) -> Result<Option<Range<usize>>, UpstreamError> {
         loop {
-            if self.decoder.is_done() {
-                return Ok(None);
-            }
-            let step = self
-                .decoder
-                .step(&self.inbox[self.start..])
-                .map_err(|_| UpstreamError::from(BadResponse::Chunk))?;
-            let data = self.start + step.skip..self.start + step.skip + step.take;
-            self.start = data.end;
-            if !data.is_empty() {
-                return Ok(Some(data));
-            }
-            if self.decoder.is_done() {
-                return Ok(None);
+            let at_hand = self.range_at_hand()?;
+            if at_hand.is_some() || self.decoder.is_done() {
+                return Ok(at_hand);
             }
             // Everything read so far is consumed, the head too: by now it has been passed on.
             self.inbox.clear();
@@ -174,13 +160,15 @@ impl Http1 {
 
     /// The body bytes that came along with the head, so that both can be passed on in one write.
     pub(super) fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
-        let step = self
-            .decoder
-            .step(&self.inbox[self.start..])
-            .map_err(|_| UpstreamError::from(BadResponse::Chunk))?;
+        Ok(self.range_at_hand()?.map(|range| &self.inbox[range]))
+    }
+
+    /// Takes the framing off what has been read.
+    fn range_at_hand(&mut self) -> Result<Option<Range<usize>>, UpstreamError> {
+        let step = self.decoder.step(&self.inbox[self.start..]).map_err(|_| BadResponse::Chunk)?;
         let data = self.start + step.skip..self.start + step.skip + step.take;
         self.start = data.end;
-        Ok((!data.is_empty()).then(|| &self.inbox[data]))
+        Ok((!data.is_empty()).then_some(data))
     }
 
     pub(super) fn trailers(&self) -> &[u8] {

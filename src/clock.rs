@@ -66,12 +66,15 @@ impl Clock {
         Some(simulated.now())
     }
 
-    /// Sleeps until the wall clock shows `deadline`. Cancel safe.
+    /// Sleeps until the wall clock shows `deadline`, or would show it had nobody set it back meanwhile; so whoever
+    /// sleeps looks at the clock again afterwards. Cancel safe.
     ///
     /// Monotonic time stands still while a machine is suspended, and a wall clock can be set, so no single
     /// sleep is longer than [`LONGEST_NAP`]: after each the wall clock is asked again.
     pub async fn sleep_until(&self, deadline: Timestamp) {
-        loop {
+        let begun = Instant::now();
+        let Ok(whole) = Duration::try_from(deadline.duration_since(self.now())) else { return };
+        while begun.elapsed() < whole {
             let moved = match &self.0 {
                 Source::System => None,
                 // Subscribed before the clock is read, so that no move in between is missed.
@@ -129,6 +132,20 @@ mod tests {
         let clock = Clock::simulated(Timestamp::from_second(100).unwrap());
         clock.sleep_until(Timestamp::from_second(99).unwrap()).await;
         assert_eq!(clock.now().as_second(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_keeps_nobody_asleep_for_longer() {
+        let clock = Clock::simulated(Timestamp::from_second(100_000).unwrap());
+        let Source::Simulated(simulated) = &clock.0 else { unreachable!() };
+        let begun = Instant::now();
+        let set_back = async {
+            tokio::task::yield_now().await;
+            simulated.shift.send_modify(|shift| *shift = SignedDuration::from_hours(-5));
+        };
+        tokio::join!(clock.sleep_until(Timestamp::from_second(100_060).unwrap()), set_back);
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert!(clock.now().as_second() < 100_000, "its sleeper must look again");
     }
 
     #[test]

@@ -102,6 +102,11 @@ impl SessionMetrics {
         self.expiry.set(expires_at.as_duration().as_secs_f64());
     }
 
+    /// The token in use is none any more.
+    pub(crate) fn withdrawn(&self) {
+        self.expiry.set(0.0);
+    }
+
     /// Things stand so.
     pub(crate) fn stands(&self, status: &Status) {
         for state in State::ALL {

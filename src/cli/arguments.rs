@@ -114,7 +114,7 @@ fn sandbox_flags() -> [Arg; 4] {
             .value_name("DURATION")
             .value_parser(ValueParser::from(config::parse_duration))
             .default_value("80m")
-            .help("How long its tokens live"),
+            .help("How long its tokens live; below 15m a proxy runs into its own limit of renewals"),
     ]
 }
 

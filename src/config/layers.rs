@@ -1,6 +1,6 @@
 //! One setting's value from four places: flag, then environment, then file, then default.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsStr, fmt, fs, path::PathBuf};
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 
@@ -79,7 +79,7 @@ impl<'a> Layers<'a> {
         let files: Vec<String> = SETTINGS.iter().filter_map(|setting| setting.file_env()).collect();
         let known = || SETTINGS.iter().map(|setting| setting.env).chain(files.iter().map(String::as_str));
         for name in self.environment.ours() {
-            if !known().any(|known| known == name) && !is_service_link(name) {
+            if !known().any(|known| known == name) && !is_service_link(name, self.environment.get(name)) {
                 let meant = closest(name, known()).map(str::to_owned);
                 let fault = Fault::Unknown { meant };
                 self.problems.push(Problem { name: name.to_owned(), source: Source::Environment, fault });
@@ -280,16 +280,18 @@ fn checked(found: Found) -> Result<Found, Box<Problem>> {
 fn shown(setting: &Setting, text: &str) -> String {
     match setting.kind {
         Kind::Plain | Kind::Credential => text.to_owned(),
-        Kind::Secret => format!("set ({} characters hidden)", text.chars().count()),
+        Kind::Secret => "set (hidden)".to_owned(),
     }
 }
 
 /// Whether Kubernetes made this variable: in a namespace with a Service called `tradovate…`, every container
 /// gets `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_8080_TCP_ADDR` and their kin, and must start all the same.
-fn is_service_link(name: &str) -> bool {
+fn is_service_link(name: &str, value: Option<&OsStr>) -> bool {
+    // `<SERVICE>_PORT` holds `tcp://address:port`; with a bare number it is somebody's guess at a setting.
+    let is_url = value.and_then(OsStr::to_str).is_some_and(|value| value.contains("://"));
     let is_link = |at: usize| {
         let rest = &name[at + PORT.len()..];
-        rest.is_empty()
+        rest.is_empty() && is_url
             || rest.strip_prefix('_').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     name.contains("_SERVICE_HOST")
@@ -325,11 +327,12 @@ mod tests {
             "TRADOVATE_PROXY_PORT_8080_TCP",
             "TRADOVATE_PROXY_PORT_8080_TCP_ADDR",
         ] {
-            assert!(is_service_link(link), "{link}");
+            assert!(is_service_link(link, Some(OsStr::new("tcp://10.0.0.7:8080"))), "{link}");
         }
         for own in ["TRADOVATE_PROXY_PORTS", "TRADOVATE_PROXY_PORT_X", "TRADOVATE_PASWORD"] {
-            assert!(!is_service_link(own), "{own}");
+            assert!(!is_service_link(own, None), "{own}");
         }
-        assert!(!SETTINGS.iter().any(|setting| is_service_link(setting.env)));
+        assert!(!is_service_link("TRADOVATE_PROXY_PORT", Some(OsStr::new("9000"))));
+        assert!(!SETTINGS.iter().any(|setting| is_service_link(setting.env, None)));
     }
 }

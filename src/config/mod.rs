@@ -43,7 +43,8 @@ use crate::{
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
-    tradovate, upstream,
+    tradovate::{self, TrustedSuffixes},
+    upstream,
 };
 
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
@@ -130,12 +131,11 @@ impl Config {
         use setting as s;
 
         let (credentials, environment, upstream, upstream_ca) = match purpose {
-            Purpose::Serve => (
-                Credentials::read(layers),
-                tradovate(layers),
-                layers.optional(&s::UPSTREAM_URL, |text| Ok(text.parse::<Origin>()?)),
-                layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default(),
-            ),
+            Purpose::Serve => {
+                let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
+                let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
+                (credentials, environment, upstream(layers, environment), ca)
+            }
             Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
         };
         let (listen, admin_listen) = listeners(layers);
@@ -198,6 +198,16 @@ fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
         layers.refuse(&setting::ENV, Fault::Unconfirmed);
     }
     environment
+}
+
+/// The origin in the environment's place: not a way around what `live` asks for.
+fn upstream(layers: &mut Layers<'_>, environment: tradovate::Environment) -> Option<Origin> {
+    let origin = layers.optional(&setting::UPSTREAM_URL, |text| Ok(text.parse::<Origin>()?))?;
+    let is_tradovates = TrustedSuffixes::default().covers(origin.host());
+    if is_tradovates && origin.host().starts_with("live") && environment != tradovate::Environment::Live {
+        layers.refuse(&setting::UPSTREAM_URL, Fault::LiveInDisguise { host: origin.host().to_owned() });
+    }
+    Some(origin)
 }
 
 /// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,

@@ -153,6 +153,12 @@ pub enum Fault {
     /// `live`, without its confirmation.
     #[error("live means real money, and that was not confirmed")]
     Unconfirmed,
+    /// A live host, without `live`.
+    #[error("{host} means real money, and env does not say live")]
+    LiveInDisguise {
+        /// The host.
+        host: String,
+    },
     /// An address beyond loopback, without the setting that allows it.
     #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
     Open {
@@ -183,6 +189,10 @@ impl Fault {
             Self::Unconfirmed => {
                 Some("set TRADOVATE_PROXY_LIVE=yes as well, or use TRADOVATE_PROXY_ENV=demo".to_owned())
             }
+            Self::LiveInDisguise { .. } => Some(
+                "set TRADOVATE_PROXY_ENV=live and TRADOVATE_PROXY_LIVE=yes (then this URL is not needed)"
+                    .to_owned(),
+            ),
             Self::Open { address } => Some(format!(
                 "use 127.0.0.1:{port}, and run the callers on the same machine or in the same network namespace \
                  (a sidecar); or, if a firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",

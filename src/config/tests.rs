@@ -222,6 +222,10 @@ fn live_and_open_listeners_need_their_confirmation() {
         let live = environment(&[("TRADOVATE_PROXY_ENV", "live"), ("TRADOVATE_PROXY_LIVE", value)]);
         assert!(load(&[], &live).is_err(), "{value}");
     }
+    for url in ["https://live.tradovateapi.com/v1", "https://LIVE-7.tradovateapi.com"] {
+        let disguised = environment(&[("TRADOVATE_PROXY_UPSTREAM_URL", url)]);
+        assert!(faults(&disguised).contains("real money"), "{url}");
+    }
     for open in ["0.0.0.0:1", "[::]:1", "192.168.0.1:1", "[::ffff:10.0.0.1]:1"] {
         let closed = environment(&[("TRADOVATE_PROXY_ADMIN_LISTEN", open)]);
         assert!(faults(&closed).contains("TRADOVATE_PROXY_ADMIN_LISTEN"), "{open}");
@@ -242,7 +246,7 @@ fn nothing_prints_a_secret() {
     let config = load(&[], &environment(&[])).unwrap();
     let text = format!("{}{config:?}{:?}", config.redacted(), environment(&[]));
     assert!(!text.contains("canary"), "{text}");
-    assert!(text.contains("set (15 characters hidden)  (environment)"), "{text}");
+    assert!(text.contains("set (hidden)  (environment)"), "{text}");
     // A password in a URL is refused, and not repeated.
     let text = faults(&environment(&[("TRADOVATE_PROXY_UPSTREAM_URL", "https://me:canary@example.com")]));
     assert!(text.contains("a user name has no place") && !text.contains("canary"), "{text}");

@@ -171,8 +171,8 @@ pub enum OldToken {
 
 /// The `apiHosts` of logins and renewals.
 ///
-/// Absent unless asked for: a client that follows them leaves the sandbox, and would send its next order to the
-/// real broker.
+/// The real ones only where that is asked for: a client that follows them leaves the sandbox, and would send its
+/// next order to the real broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiHosts {

@@ -11,7 +11,7 @@ use crate::auth::{
     fingerprint::Fingerprint,
     ledger::{Budgets, Errand, Ledger},
     reason::Reason,
-    source::{Retry, SourceError},
+    source::{HoldCause, Retry, SourceError},
     state::State,
 };
 
@@ -26,7 +26,7 @@ pub struct RenewalPolicy {
     pub least_gap: Duration,
     /// A life longer than this is not believed. Tradovate: 80 or 90 minutes, depending on the page.
     pub longest_life: Duration,
-    /// The life of a token whose expiry is missing, past, or too near to be meant.
+    /// The life of a token whose expiry is missing or past.
     pub assumed_life: Duration,
     /// The bound on one attempt, whatever its source does.
     pub attempt_timeout: Duration,
@@ -111,7 +111,9 @@ impl RenewalPolicy {
     fn keep(&self, situation: &Situation<'_>, lease: Lease) -> Plan {
         let Situation { now, ledger, suspected, retry_at, .. } = *situation;
         let budget = ledger.earliest(Errand::Renew, &self.budgets, now);
-        let patience = retry_at.unwrap_or(now);
+        // Tradovate: after a 423 no call at all, for an hour.
+        let locked = ledger.hold().filter(|(cause, _)| *cause == HoldCause::Locked).map(|(_, until)| until);
+        let patience = retry_at.max(locked).unwrap_or(now);
         let renew = lease.renew_at.max(budget).max(patience);
         let action = if suspected {
             let verify = ledger.earliest(Errand::Verify, &self.budgets, now).max(patience);
@@ -160,7 +162,10 @@ impl RenewalPolicy {
         // A margin longer than half a short life would mean to renew without end.
         let margin = self.margin.min(life / 2);
         let age = life.saturating_sub(margin).min(life.mul_f64(self.fraction.clamp(0.0, 1.0)));
-        issued_at + age.saturating_sub(life.mul_f64(0.05 * random.clamp(0.0, 1.0))).max(self.least_gap)
+        issued_at
+            + age
+                .saturating_sub(life.mul_f64(0.05 * random.clamp(0.0, 1.0)))
+                .max(self.least_gap.min(life / 2))
     }
 
     /// When a token expires by our clock that was asked for at `asked`. Lengths are trusted, not instants: the
@@ -177,7 +182,7 @@ impl RenewalPolicy {
         let ahead = skew(server_date, asked).saturating_add(second);
         let server_now = asked.saturating_add(ahead).unwrap_or(asked);
         let life = stated.and_then(|stated| Duration::try_from(stated.duration_since(server_now)).ok());
-        let life = life.filter(|&life| life > self.least_gap).unwrap_or(self.assumed_life);
+        let life = life.filter(|life| !life.is_zero()).unwrap_or(self.assumed_life);
         asked + life.min(self.longest_life)
     }
 

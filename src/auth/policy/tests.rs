@@ -114,7 +114,7 @@ fn refused_credentials_stop_everything_but_a_living_session() {
 #[test]
 fn renewal_is_due_at_the_sooner_of_margin_and_fraction() {
     let policy = RenewalPolicy::default();
-    for (life, random, due) in [(80, 0.0, 64), (60, 0.0, 45), (80, 1.0, 60), (20, 0.0, 10), (1, 0.0, 1)] {
+    for (life, random, due) in [(80, 0.0, 64), (60, 0.0, 45), (80, 1.0, 60), (20, 0.0, 10), (2, 0.0, 1)] {
         assert_eq!(policy.renew_at(at(0), at(life), random), at(due), "{life} {random}");
     }
 }
@@ -133,7 +133,8 @@ fn expiry_is_a_length_of_the_servers_time_and_absurd_ones_are_bounded() {
         (Some(at(1_000_000)), Some(at(0)), at(90)),
         (Some(Timestamp::MAX), Some(Timestamp::MIN), at(90)),
         (Some(at(-1)), Some(at(0)), at(15)),
-        (Some(at(1)), Some(at(0)), at(15)),
+        (Some(at(1)), Some(at(0)), safe(1)), // short, and meant
+        (Some(at(0)), Some(at(0)), at(15)),
         (None, None, at(15)),
     ] {
         assert_eq!(policy.expires_at(stated, date, at(0)), expected, "{stated:?} {date:?}");

@@ -1,6 +1,6 @@
 //! The loop that keeps a session alive, and the only one that talks to a [`TokenSource`].
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error as _, future::Future, iter, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::timeout;
@@ -126,6 +126,10 @@ impl<S: TokenSource> Renewer<S> {
     }
 
     fn plan(&mut self, now: Timestamp) -> Plan {
+        if let Some(setback) = &mut self.setback {
+            // Further off than its delay only if the clock was set back.
+            setback.retry_at = setback.retry_at.min(now + setback.delay);
+        }
         self.record.ledger.reconcile(&self.policy.budgets, now);
         if self.held.as_ref().is_some_and(|held| held.lease.expires_at <= now) {
             // A login is due now; that renewals failed is no reason to put it off.
@@ -163,11 +167,13 @@ impl<S: TokenSource> Renewer<S> {
         self.record.ledger.begin(errand, asked);
         self.store().await;
         let answer = match (errand, &self.held) {
+            (Errand::Acquire, _) => timeout(self.policy.attempt_timeout, self.source.acquire()).await,
             (Errand::Renew | Errand::Verify, Some(held)) => {
                 let call = self.source.renew(&held.bearer, &held.origin);
                 timeout(self.policy.attempt_timeout, call).await
             }
-            _ => timeout(self.policy.attempt_timeout, self.source.acquire()).await,
+            // The policy renews only what is held; should it err, nothing is called, least of all a login.
+            (Errand::Renew | Errand::Verify, None) => return,
         };
         let answer = answer.unwrap_or(Err(SourceError::Lost { how: Loss::TimedOut }));
         let now = self.clock.now();
@@ -207,7 +213,7 @@ impl<S: TokenSource> Renewer<S> {
         self.ended(errand, error.label(), now);
         let delay = self.policy.delay(error, self.setback.map(|setback| setback.delay), self.random.f64());
         self.setback = Some(Setback { delay, retry_at: now + delay });
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let cause = chain(error);
         tracing::warn!(call = errand.call().name(), %error, cause, "no token granted");
         if let (Errand::Renew | Errand::Verify, SourceError::Refused { .. }) = (errand, error) {
             self.lost(now);
@@ -231,6 +237,7 @@ impl<S: TokenSource> Renewer<S> {
         (self.suspected, self.setback) = (false, None);
         let plan = self.plan(now);
         self.describe(plan, now);
+        self.metrics.withdrawn();
         self.publisher.withdraw(self.status.clone());
     }
 
@@ -293,6 +300,12 @@ impl<S: TokenSource> Renewer<S> {
         };
         self.metrics.stands(&self.status);
     }
+}
+
+/// What lies below an error, from layer to layer: the outermost words of an HTTP client say nothing.
+fn chain(error: &SourceError) -> Option<String> {
+    let below = iter::successors(error.source(), |&cause| cause.source());
+    below.map(ToString::to_string).reduce(|above, cause| format!("{above}: {cause}"))
 }
 
 /// Waits for a report that this generation was refused; reports on earlier ones wake nobody. Cancel safe.

@@ -51,6 +51,15 @@ pub enum VaultError {
         /// The directory.
         path: PathBuf,
     },
+    /// A directory that others may read, with things in it that are not the proxy's.
+    #[error(
+        "the state directory {} can be read by others and holds other things: name one of its own, or chmod 700 it",
+        path.display()
+    )]
+    Lax {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The system said no.
     #[error("cannot {action} {}: {source}; name another state directory if it cannot be mended", path.display())]
     Io {
@@ -78,11 +87,20 @@ pub(super) fn occupy(directory: &Path) -> Result<File, VaultError> {
         return Err(VaultError::Shared { path: directory.to_owned() });
     }
     if mode & 0o077 != 0 {
+        // A directory that serves others (a home, `/var/lib`) must not be closed to them by a slip in a setting.
+        if !is_for_us_alone(directory).map_err(|error| io("look into the state directory", error))? {
+            return Err(VaultError::Lax { path: directory.to_owned() });
+        }
         tracing::warn!(directory = %directory.display(), mode = format!("{mode:o}"), "others could read the state directory; now they cannot");
         std::fs::set_permissions(directory, Permissions::from_mode(0o700))
             .map_err(|error| io("restrict the state directory", error))?;
     }
     lock(directory)
+}
+
+/// Whether a directory holds nothing yet, or has been a state directory before.
+fn is_for_us_alone(directory: &Path) -> io::Result<bool> {
+    Ok(directory.join(LOCK).try_exists()? || directory.read_dir()?.next().is_none())
 }
 
 /// Refuses what belongs to another user.
@@ -91,6 +109,8 @@ pub(super) fn check_owner(path: &Path, owner: u32) -> Result<(), VaultError> {
     if owner == us { Ok(()) } else { Err(VaultError::Foreign { path: path.to_owned(), owner, us }) }
 }
 
+const LOCK: &str = "lock";
+
 /// Flags for a file that must not be a link.
 pub(super) fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
@@ -98,7 +118,7 @@ pub(super) fn no_follow() -> i32 {
 
 /// The lock belongs to the open file, so it ends with the process however that ends.
 fn lock(directory: &Path) -> Result<File, VaultError> {
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let io = |action, source| VaultError::Io { action, path: path.clone(), source };
     let mut file = OpenOptions::new()
         .read(true)

@@ -130,6 +130,24 @@ fn a_lax_directory_is_tightened_and_a_shared_one_refused() {
 }
 
 #[test]
+fn a_directory_that_serves_others_is_not_closed_to_them() {
+    let owner = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |name: &str| {
+        let directory = owner.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, Permissions::from_mode(0o755)).unwrap();
+        directory
+    };
+    let (empty, home) = (open("empty"), open("home"));
+    fs::write(home.join("somebody's"), "").unwrap();
+    assert!(matches!(Vault::open(&home).unwrap_err(), VaultError::Lax { .. }));
+    assert_eq!(mode(&home), 0o755);
+    drop(Vault::open(&empty).unwrap());
+    assert_eq!(mode(&empty), 0o700);
+}
+
+#[test]
 fn a_second_owner_is_refused_with_the_first_ones_process_id() {
     let scratch = scratch();
     let error = Vault::open(&scratch.directory).unwrap_err();

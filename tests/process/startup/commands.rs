@@ -56,7 +56,7 @@ fn check_shows_what_would_be_used_and_no_secret() {
     for part in [
         "credentials.name ",
         CREDENTIALS.name,
-        "set (18 characters hidden)",
+        "set (hidden)",
         "127.0.0.1:8080  (default)",
         "/home/somebody/.local/state/tradovate-proxy",
     ] {

@@ -132,7 +132,7 @@ fn a_lax_directory_is_tightened_and_a_shared_one_refused() {
 #[test]
 fn a_directory_that_serves_others_is_not_closed_to_them() {
     let owner = tempfile::tempdir().unwrap();
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let open = |name: &str| {
         let directory = owner.path().join(name);
         fs::create_dir(&directory).unwrap();

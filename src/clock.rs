@@ -58,10 +58,12 @@ impl Clock {
     }
 
     /// Moves a simulated clock forward and wakes whoever [sleeps](Self::sleep_until) on it. Returns the new
-    /// time, or `None` on the system clock, which cannot be moved.
+    /// time, or `None` where it cannot be moved so: the system clock at all, a simulated one by more than
+    /// [`LONGEST_STEP`], or close to the end of time, where sums with it would have no value.
     pub fn advance(&self, by: Duration) -> Option<Timestamp> {
         let Source::Simulated(simulated) = &self.0 else { return None };
-        let by = SignedDuration::try_from(by).ok()?;
+        let by = SignedDuration::try_from(by).ok().filter(|&by| by <= LONGEST_STEP)?;
+        simulated.now().checked_add(by.saturating_add(LONGEST_STEP)).ok()?;
         simulated.shift.send_modify(|shift| *shift = shift.saturating_add(by));
         Some(simulated.now())
     }
@@ -103,6 +105,9 @@ impl Simulated {
         self.start.saturating_add(elapsed.saturating_add(shift)).unwrap_or(Timestamp::MAX)
     }
 }
+
+/// How far a simulated clock goes at once: ten years.
+const LONGEST_STEP: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// How long a sleep may go without looking at the wall clock again: what a suspended machine costs at most
 /// after it wakes.
@@ -146,6 +151,14 @@ mod tests {
         tokio::join!(clock.sleep_until(Timestamp::from_second(100_060).unwrap()), set_back);
         assert_eq!(begun.elapsed().as_secs(), 60);
         assert!(clock.now().as_second() < 100_000, "its sleeper must look again");
+    }
+
+    #[test]
+    fn a_simulated_clock_stays_within_time() {
+        let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.advance(Duration::from_secs(u64::MAX)), None);
+        while clock.advance(Duration::from_hours(9 * 365 * 24)).is_some() {}
+        assert!(clock.now().checked_add(LONGEST_STEP).is_ok());
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn start(
     if let Err(error) = app::forbid_core_dumps() {
         tracing::warn!(%error, "core dumps could not be forbidden; one would hold the access token");
     }
+    app::raise_descriptor_limit(&config.limits);
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::System),

@@ -9,6 +9,7 @@
 //! has died silently is the worst state there is.
 
 mod core_dump;
+mod descriptors;
 mod device;
 mod error;
 mod sandbox;
@@ -25,6 +26,7 @@ use prometheus::Registry;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use core_dump::forbid_core_dumps;
+pub use descriptors::raise_descriptor_limit;
 pub use error::AppError;
 pub use sandbox::sandbox;
 pub use serve::serve;

@@ -34,6 +34,9 @@ pub enum ProxyError {
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
+    /// Nobody's: the caller closed its side while its request waited for a token.
+    #[error("the caller closed its side of the connection while the request waited for a token")]
+    CallerLeft,
     /// Ours: too much to do.
     #[error("{concurrent} requests are in progress already")]
     Overloaded {
@@ -133,7 +136,11 @@ impl ProxyError {
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
             | Self::TooManyConnections { .. } => true,
-            Self::Refused(_) | Self::NoToken(_) | Self::Overloaded { .. } | Self::Upstream(_) => false,
+            Self::Refused(_)
+            | Self::NoToken(_)
+            | Self::CallerLeft
+            | Self::Overloaded { .. }
+            | Self::Upstream(_) => false,
         }
     }
 
@@ -165,6 +172,12 @@ impl ProxyError {
                     ),
                 )
             },
+            Self::CallerLeft => Problem::refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "caller-left",
+                self.to_string(),
+                "nothing was sent: wait for the answer with the connection open, longer than timeouts.token",
+            ),
             Self::Overloaded { concurrent } => Problem {
                 retry_after: Some(1),
                 ..Problem::refused(
@@ -194,6 +207,7 @@ impl ProxyError {
                 "refused"
             }
             Self::NoToken(_) => "no-token",
+            Self::CallerLeft => "not-sent",
             Self::Overloaded { .. } | Self::TooManyConnections { .. } => "overloaded",
             Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
                 (_, true, _) => "connect-failed",

@@ -1,6 +1,9 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
+use std::{io, mem::MaybeUninit};
+
 use http::StatusCode;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::{
@@ -56,7 +59,13 @@ async fn serve(
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
-    observation.was_elsewhere(worker.wait_for_token().await?);
+    let waited = worker.wait_for_token().await?;
+    observation.was_elsewhere(waited);
+    // Whoever gave up meanwhile may have looked, and ordered again. A caller that has only closed its half cannot
+    // be told from one that has left; for one that had to wait, that is reason enough.
+    if !waited.is_zero() && route.endpoint.effect != Effect::Read && has_left(stream) {
+        return Err(ProxyError::CallerLeft.into());
+    }
 
     let mut outbound = worker.outbound(stream, buffer, Some(head));
     match route.by {
@@ -70,6 +79,15 @@ async fn serve(
             let answer = forward(worker, request, effect, wire, &mut outbound, observation).await?;
             pass_on(answer, &mut outbound, observation).await
         }
+    }
+}
+
+/// Whether the caller has closed its side: behind a request read whole, the kernel has its end and nothing else.
+fn has_left(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    match SockRef::from(stream).peek(&mut byte) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
 }
 

@@ -28,11 +28,11 @@ pub enum Sent {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says what it means in its message")]
 pub enum UpstreamError {
-    #[error("cannot connect")]
+    #[error("cannot connect ({0})")]
     Connect(#[source] io::Error),
     #[error("no connection within the time allowed")]
     ConnectTimeout,
-    #[error("the TLS handshake failed")]
+    #[error("the TLS handshake failed ({0})")]
     Tls(#[source] io::Error),
     #[error("the TLS handshake took longer than allowed")]
     TlsTimeout,

@@ -46,6 +46,24 @@ async fn before_the_first_token_a_request_waits_and_is_then_served() {
 }
 
 #[tokio::test]
+async fn an_order_whose_caller_left_while_it_waited_for_a_token_is_not_sent() {
+    let mut upstream = RawUpstream::start().await;
+    upstream.answers_session_calls(false);
+    let setup = Setup::before(&format!("http://{}", upstream.address), &upstream.clock);
+    let proxy = setup.with("TRADOVATE_PROXY_TIMEOUT_TOKEN", "1m").start().await;
+    let mut client = proxy.client().await;
+    client.send(write(ORDERS, ORDER)).await;
+    client.finish().await;
+    proxy.shows("tradovate_proxy_requests_in_flight", &[], 1.0).await;
+    upstream.answers_session_calls(true);
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.problem().as_str()), (503, "caller-left"));
+    assert_eq!(answer.outcome(), Some("not-sent"));
+    upstream.is_untouched();
+    proxy.counts(&[("operation", "place-order"), ("outcome", "not-sent")], 1.0).await;
+}
+
+#[tokio::test]
 async fn before_the_first_token_a_request_waits_no_longer_than_it_is_set_to() {
     let upstream = RawUpstream::start().await;
     upstream.answers_session_calls(false);

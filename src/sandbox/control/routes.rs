@@ -76,7 +76,9 @@ pub(crate) fn answer(
 fn advanced(control: &Control, advance: &Advance) -> Result<Told, Told> {
     let by = Duration::try_from_secs_f64(advance.seconds).map_err(|error| malformed(&error))?;
     let now = control.advance(by);
-    let now = now.ok_or_else(|| trouble(StatusCode::CONFLICT, "this clock is the machine's own"))?;
+    let now = now.ok_or_else(|| {
+        trouble(StatusCode::CONFLICT, "this clock is the machine's own, or the step is longer than ten years")
+    })?;
     Ok(ok(json!({"now": now})))
 }
 

@@ -107,7 +107,7 @@ impl Simulated {
 }
 
 /// How far a simulated clock goes at once: ten years.
-const LONGEST_STEP: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
+pub const LONGEST_STEP: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// How long a sleep may go without looking at the wall clock again: what a suspended machine costs at most
 /// after it wakes.

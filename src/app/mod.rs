@@ -89,7 +89,7 @@ impl App {
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
         };
-        let (renewer, session) = session(seat, tls.clone(), &registry)?;
+        let (renewer, session) = session(seat, config.policy, tls.clone(), &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             endpoints: Endpoints::new(),
@@ -162,6 +162,7 @@ impl App {
 /// The one value that can log in, and a reader of what it publishes.
 fn session(
     seat: Seat,
+    policy: RenewalPolicy,
     tls: rustls::ClientConfig,
     registry: &Registry,
 ) -> Result<(Renewer<SessionClient>, Reader), AppError> {
@@ -170,7 +171,6 @@ fn session(
         .map_err(AppError::SessionClient)?;
     let record = seat.vault.load(&source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
-    let policy = RenewalPolicy::default();
     Ok((Renewer::new(source, publisher, policy, seat.clock, seat.vault, record, metrics), session))
 }
 

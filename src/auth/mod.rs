@@ -26,11 +26,13 @@
 //! | lapsed | no | success → live; a budget or a hold stands in the way → held |
 //! | held | no | its instant comes: acquire |
 //! | rejected | no | the credentials change |
-//! | kicked | no | the gap has passed: acquire |
+//! | kicked | no | the policy or an operator says so: acquire |
+//! | paused | no | its instant comes, or an operator says so |
 //!
 //! Invariants: at most one attempt is under way; the generation only grows; nothing is published that has
 //! expired; a good token is given up only for a better one, at its expiry, or when upstream refuses to renew it.
 
+pub mod console;
 pub mod fingerprint;
 pub mod ledger;
 pub mod metrics;
@@ -43,11 +45,12 @@ pub mod store;
 pub mod token;
 pub mod vault;
 
+pub use console::{Console, Declined, Order, Orders, console};
 pub use metrics::SessionMetrics;
-pub use policy::RenewalPolicy;
-pub use renewal::Renewer;
-pub use source::TokenSource;
+pub use policy::{OnKick, RenewalPolicy};
+pub use renewal::{Change, Renewer};
+pub use source::{Means, TokenSource, Vitality};
 pub use state::{State, Status};
-pub use store::{Current, Publisher, Reader, channel};
+pub use store::{Current, Publisher, Reader, Sign, channel};
 pub use token::{Generation, Session, User};
 pub use vault::{Vault, VaultError};

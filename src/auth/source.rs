@@ -20,16 +20,25 @@ use crate::{
 /// Neither call is cancel safe in the sense that matters: a login dropped half-way may have opened a session
 /// that nobody knows of.
 pub trait TokenSource: Send {
-    /// Opens a session. At most one login reaches upstream per call, or two where the first was answered by a
-    /// ticket to send back.
-    fn acquire(&mut self) -> impl Future<Output = Result<Grant, SourceError>> + Send;
+    /// Opens a session. At most one request that could open one reaches upstream per call.
+    fn acquire(&mut self, means: &Means) -> impl Future<Output = Result<Grant, SourceError>> + Send;
 
-    /// Extends the session that `bearer` belongs to.
+    /// Extends the session that `bearer` belongs to, asking at `origin`, with at most one request.
     fn renew(
         &mut self,
+        means: &Means,
         bearer: &Bearer,
         origin: &Origin,
     ) -> impl Future<Output = Result<Grant, SourceError>> + Send;
+
+    /// Whether upstream still honours `bearer`: one cheap read that changes nothing and costs no budget.
+    fn examine(&mut self, bearer: &Bearer, origin: &Origin) -> impl Future<Output = Vitality> + Send;
+
+    /// Whether upstream answers at all: one request without credentials, which costs no budget.
+    fn is_well(&mut self) -> impl Future<Output = bool> + Send;
+
+    /// The origin that a redirect of `from` to `location` leads to, if that may receive a token.
+    fn moved(&self, from: &Origin, location: &str) -> Option<Origin>;
 
     /// Where requests go until a grant names another origin.
     fn origin(&self) -> &Origin;
@@ -39,6 +48,26 @@ pub trait TokenSource: Send {
 
     /// Recognises the credentials again, so that refused ones are not tried twice.
     fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint;
+}
+
+/// What earlier answers left behind for the next call.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// A penalty's ticket, to be sent back with the next acquisition.
+    pub ticket: Option<Ticket>,
+    /// The newest refresh token, where the source rotates them; `None` before the first.
+    pub refresh: Option<SecretString>,
+}
+
+/// Whether a token is still honoured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vitality {
+    /// A request was served, or refused for a reason that is not the token.
+    Alive,
+    /// The token was refused. Tradovate: a 401 with words; an empty one means a missing permission.
+    Dead,
+    /// The answer says neither.
+    Unclear,
 }
 
 /// What upstream granted.
@@ -54,6 +83,10 @@ pub struct Grant {
     pub user: Option<User>,
     /// Where requests go from now on; `None` leaves it as it was.
     pub origin: Option<Origin>,
+    /// The refresh token that replaces the one used; `None` leaves it as it was.
+    pub refresh: Option<SecretString>,
+    /// Whether this opened a session, or only handed over one that was open: the former is budgeted.
+    pub opened: bool,
 }
 
 /// Why there is no grant. One variant per cause that has a next step of its own.

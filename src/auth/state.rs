@@ -30,12 +30,22 @@ pub enum State {
     Rejected,
     /// Another login took the session's place.
     Kicked,
+    /// An operator lent the seat to somebody: nothing is sent.
+    Paused,
 }
 
 impl State {
     /// Every state, in the order of the diagram.
-    pub const ALL: [Self; 7] =
-        [Self::Starting, Self::Live, Self::Overdue, Self::Lapsed, Self::Held, Self::Rejected, Self::Kicked];
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Live,
+        Self::Overdue,
+        Self::Lapsed,
+        Self::Held,
+        Self::Rejected,
+        Self::Kicked,
+        Self::Paused,
+    ];
 
     /// The name in metrics, logs and `/status`.
     pub fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl State {
             Self::Held => "held",
             Self::Rejected => "rejected",
             Self::Kicked => "kicked",
+            Self::Paused => "paused",
         }
     }
 
@@ -54,7 +65,7 @@ impl State {
     pub fn is_hopeful(self) -> bool {
         match self {
             Self::Starting | Self::Live | Self::Overdue | Self::Lapsed => true,
-            Self::Held | Self::Rejected | Self::Kicked => false,
+            Self::Held | Self::Rejected | Self::Kicked | Self::Paused => false,
         }
     }
 }

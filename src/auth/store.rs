@@ -122,6 +122,34 @@ impl Reader {
         self.shared.current.load_full()
     }
 
+    /// Tells the renewer what an answer of upstream's to `operation`, asked for with `generation`, says against the
+    /// session. Never blocks.
+    pub fn report(&self, generation: Generation, operation: &'static str, sign: Sign) {
+        let _ = operation;
+        if sign == Sign::Refused || sign == Sign::Denied {
+            self.report_rejected(generation);
+        }
+    }
+
+    /// Tells the renewer that upstream redirected a request that carried `generation` to `location`. Never blocks.
+    pub fn report_moved(&self, generation: Generation, location: &str) {
+        let _ = (generation, location);
+    }
+
+    /// An answer said nothing against the session. In the usual case one load of what nobody writes.
+    pub fn report_well(&self) {}
+
+    /// Waits for a session newer than `generation`, at most for `patience`. Cancel safe.
+    pub async fn newer_than(&self, generation: Generation, patience: Duration) -> Option<Current> {
+        let mut status = self.shared.status.subscribe();
+        let newer = || self.current().filter(|current| current.generation > generation);
+        let waited = tokio::time::timeout(patience, async {
+            while newer().is_none() && status.changed().await.is_ok() {}
+        });
+        let _ = waited.await;
+        newer()
+    }
+
     /// Tells the renewer that upstream answered 401 to a request that carried `generation`. Never blocks; a
     /// report on an older generation than one already reported changes nothing.
     pub fn report_rejected(&self, generation: Generation) {
@@ -139,6 +167,17 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("session", &*self.shared.current.load()).finish_non_exhaustive()
     }
+}
+
+/// What an answer of upstream's says against the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// 401 with words: the token is refused.
+    Refused,
+    /// 401 without a body. Tradovate: a permission is missing, or the token is refused.
+    Denied,
+    /// 408, 429 or 5xx. Tradovate: the token of a session that another login closed is answered so.
+    Doubtful,
 }
 
 /// A session that was live when it was read. Holds it for a moment: do not keep it across an `.await`.

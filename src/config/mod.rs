@@ -30,6 +30,7 @@ pub mod handover;
 mod layers;
 mod problem;
 mod render;
+mod session;
 mod setting;
 mod upstream_ca;
 mod value;
@@ -39,6 +40,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
+    auth::RenewalPolicy,
     config::layers::{Layers, Value},
     origin::Origin,
     proxy,
@@ -94,6 +96,10 @@ pub struct Config {
     pub log: Filter,
     /// In which form.
     pub log_format: Format,
+    /// How the session is kept alive.
+    pub policy: RenewalPolicy,
+    /// Domains besides Tradovate's own to which answers may move the session.
+    pub trusted_hosts: Vec<String>,
     /// Content types of request bodies accepted besides `application/json`, lower case, without parameters.
     pub content_types: Vec<String>,
     values: Vec<Value>,
@@ -166,6 +172,10 @@ impl Config {
                 pool_idle: layers.value(&s::TIMEOUT_POOL_IDLE, value::duration),
             },
             drain: layers.value(&s::DRAIN_TIMEOUT, value::duration),
+            policy: session::policy(layers),
+            trusted_hosts: layers
+                .optional(&s::TRUSTED_HOSTS, |text| value::list(text, "host names", value::is_host_name))
+                .unwrap_or_default(),
             workers: workers(layers),
             log: layers.value(&s::LOG, |text| Ok(text.parse()?)),
             log_format: layers.value(&s::LOG_FORMAT, |text| match text {

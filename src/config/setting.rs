@@ -3,6 +3,7 @@
 use std::{fmt, path::Path};
 
 use crate::{
+    auth::RenewalPolicy,
     config::value::{duration_text, size_text},
     proxy, upstream,
 };
@@ -127,6 +128,13 @@ settings! {
     SEC = credential("credentials.sec", "TRADOVATE_SEC", Kind::Secret,
         "secret of the API key: shown once, when it is made");
 
+    TOKEN = credential("credentials.token", "TRADOVATE_TOKEN", Kind::Secret,
+        "an access token that lives, for the source `static`: no password is needed then");
+
+    SOURCE = plain("source", "TRADOVATE_PROXY_SOURCE", "tradovate|static|oauth2", Preset::Text("tradovate"),
+        "what hands out tokens: Tradovate's login, a token given by you, or an OAuth 2 refresh token");
+    API = plain("api", "TRADOVATE_PROXY_API", "tradovate|other", Preset::Text("tradovate"),
+        "what is forwarded to: Tradovate below `/v1`, or any API, below any path (needs `upstream-url`)");
     ENV = flagged("env", "TRADOVATE_PROXY_ENV", "--env", "demo|live", Preset::Text("demo"),
         "which Tradovate; `live` only together with `TRADOVATE_PROXY_LIVE=yes`");
     LIVE = plain("live", "TRADOVATE_PROXY_LIVE", "yes|no", Preset::Text("no"),
@@ -142,6 +150,8 @@ settings! {
     UPSTREAM_URL = flagged("upstream-url", "TRADOVATE_PROXY_UPSTREAM_URL", "--upstream-url", "URL",
         Preset::Words("the environment's own"),
         "replaces Tradovate's address: `https`, or `http` to loopback only");
+    TRUSTED_HOSTS = plain("trusted-hosts", "TRADOVATE_PROXY_TRUSTED_HOSTS", "NAME,NAME", Preset::Words("none"),
+        "domains besides Tradovate's own to which answers may move the session, and so its token");
     UPSTREAM_CA = flagged("upstream-ca", "TRADOVATE_PROXY_UPSTREAM_CA", "--upstream-ca", "FILE",
         Preset::Words("none"), "PEM file of certificates to trust besides the public ones");
     UPSTREAM_HTTP2 = flagged("upstream-http2", "TRADOVATE_PROXY_UPSTREAM_HTTP2", "--upstream-http2", "yes|no",
@@ -162,6 +172,50 @@ settings! {
         Preset::Text("10s"), "how long requests in flight may take to finish after SIGTERM");
     CONTENT_TYPES = plain("content-types", "TRADOVATE_PROXY_CONTENT_TYPES", "TYPE,TYPE", Preset::Words("none"),
         "content types that request bodies may have besides `application/json`");
+
+    SESSION_STORE = plain("session.store", "TRADOVATE_PROXY_SESSION_STORE", "file|memory", Preset::Text("file"),
+        "where the session waits between two runs: in the state directory, or nowhere");
+    SESSION_STORE_KEY = Setting {
+        default: Preset::Words("none: the token is stored in clear"),
+        ..credential("session.store-key", "TRADOVATE_PROXY_SESSION_STORE_KEY", Kind::Secret,
+            "256-bit key, as 64 hexadecimal digits, to encrypt the stored session with (`openssl rand -hex 32`)")
+    };
+    SESSION_LOCK_WAIT = plain("session.lock-wait", "TRADOVATE_PROXY_SESSION_LOCK_WAIT", "DURATION",
+        Preset::Text("0s"), "how long a start waits for another process to leave the state directory");
+    SESSION_ON_KICK = plain("session.on-kick", "TRADOVATE_PROXY_SESSION_ON_KICK", "reclaim|yield|manual",
+        Preset::Text("reclaim"), "when another login takes the session's place: take it back (at once, then after \
+            1, 5, 15, 60 min), leave it for a while, or until told");
+    SESSION_YIELD_FOR = plain("session.yield-for", "TRADOVATE_PROXY_SESSION_YIELD_FOR", "DURATION",
+        Preset::Text("1h"), "how long `yield` leaves it");
+    SESSION_RENEW_MARGIN = plain("session.renew-margin", "TRADOVATE_PROXY_SESSION_RENEW_MARGIN", "DURATION",
+        Preset::Of(|| duration_text(policy().margin)),
+        "a token with less life left is renewed; at 80 % of its life if that is sooner");
+    SESSION_LOGINS_PER_HOUR = plain("session.logins-per-hour", "TRADOVATE_PROXY_SESSION_LOGINS_PER_HOUR", "NUMBER",
+        Preset::Of(|| policy().budgets.opened.to_string()), "logins that opened a session, in any hour");
+    SESSION_FAILURES_PER_HOUR = plain("session.failures-per-hour", "TRADOVATE_PROXY_SESSION_FAILURES_PER_HOUR",
+        "NUMBER", Preset::Of(|| policy().budgets.failed.to_string()),
+        "logins that were refused or whose fate is unknown, in any hour; Tradovate locks a user out after 3 to 5");
+    SESSION_RENEWALS_PER_HOUR = plain("session.renewals-per-hour", "TRADOVATE_PROXY_SESSION_RENEWALS_PER_HOUR",
+        "NUMBER", Preset::Of(|| policy().budgets.renewals.to_string()),
+        "renewals in any hour, whatever came of them; Tradovate allows 15 an address");
+    SESSION_HOLD_OFF = plain("session.hold-off", "TRADOVATE_PROXY_SESSION_HOLD_OFF", "DURATION",
+        Preset::Of(|| duration_text(policy().budgets.hold_off)),
+        "how long no login is tried after a captcha, a 423 or a 429");
+
+    OAUTH2_TOKEN_URL = plain("oauth2.token-url", "TRADOVATE_PROXY_OAUTH2_TOKEN_URL", "URL",
+        Preset::Words("Tradovate's own"), "where the source `oauth2` trades a refresh token for an access token");
+    OAUTH2_CLIENT_ID = oauth2("oauth2.client-id", "TRADOVATE_PROXY_OAUTH2_CLIENT_ID", Kind::Credential,
+        "the application's id there");
+    OAUTH2_CLIENT_SECRET = oauth2("oauth2.client-secret", "TRADOVATE_PROXY_OAUTH2_CLIENT_SECRET", Kind::Secret,
+        "its secret");
+    OAUTH2_REFRESH_TOKEN = oauth2("oauth2.refresh-token", "TRADOVATE_PROXY_OAUTH2_REFRESH_TOKEN", Kind::Secret,
+        "the first refresh token; each that replaces it is kept in the state directory");
+    OAUTH2_CLIENT_AUTH = plain("oauth2.client-auth", "TRADOVATE_PROXY_OAUTH2_CLIENT_AUTH", "basic|body",
+        Preset::Text("basic"), "how id and secret are sent: in `Authorization`, or in the form");
+    OAUTH2_PARAMETERS = plain("oauth2.parameters", "TRADOVATE_PROXY_OAUTH2_PARAMETERS", "NAME=VALUE,…",
+        Preset::Words("none"), "further fields of the form, such as `scope` or `audience`");
+    OAUTH2_RENEWAL = plain("oauth2.renewal", "TRADOVATE_PROXY_OAUTH2_RENEWAL", "refresh|tradovate",
+        Preset::Text("refresh"), "how a live token is extended: by the refresh token, or by Tradovate's own renewal");
 
     LIMIT_BODY_BYTES = plain("limits.body-bytes", "TRADOVATE_PROXY_LIMIT_BODY_BYTES", "SIZE",
         Preset::Of(|| size_text(limits().body_bytes)), "largest request body; above it 413");
@@ -232,6 +286,15 @@ const fn flagged(
 
 const fn credential(key: &'static str, env: &'static str, kind: Kind, what: &'static str) -> Setting {
     Setting { key, env, flag: None, form: "TEXT", default: Preset::Words("required"), kind, what }
+}
+
+/// A credential that only the source `oauth2` needs.
+const fn oauth2(key: &'static str, env: &'static str, kind: Kind, what: &'static str) -> Setting {
+    Setting { default: Preset::Words("required by `oauth2`"), ..credential(key, env, kind, what) }
+}
+
+fn policy() -> RenewalPolicy {
+    RenewalPolicy::default()
 }
 
 fn limits() -> proxy::Limits {

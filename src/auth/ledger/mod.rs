@@ -67,6 +67,8 @@ pub struct Budgets {
     pub verifications: usize,
     /// Least time between a success and a verification, doubled with each verification in the window.
     pub verification_gap: Duration,
+    /// How long no login is tried after upstream imposed a wait. Tradovate: every lock-out lasts an hour.
+    pub hold_off: Duration,
 }
 
 impl Default for Budgets {
@@ -78,6 +80,7 @@ impl Default for Budgets {
             renewals: 10,
             verifications: 4,
             verification_gap: Duration::from_secs(60),
+            hold_off: HOUR,
         }
     }
 }

@@ -32,6 +32,23 @@ pub struct RenewalPolicy {
     pub attempt_timeout: Duration,
     /// How often the broker may be asked.
     pub budgets: Budgets,
+    /// What happens when another login takes the session's place.
+    pub on_kick: OnKick,
+}
+
+/// What happens when another login has taken the session's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnKick {
+    /// It is taken back: at once the first time, then after growing gaps.
+    #[default]
+    Reclaim,
+    /// It is left to the other for this long.
+    Yield {
+        /// Counted from the loss.
+        wait: Duration,
+    },
+    /// It is left to the other until an operator says otherwise.
+    Manual,
 }
 
 impl Default for RenewalPolicy {
@@ -46,6 +63,7 @@ impl Default for RenewalPolicy {
             // Covers a penalty that is waited out and the resubmission behind it.
             attempt_timeout: Duration::from_secs(120),
             budgets: Budgets::default(),
+            on_kick: OnKick::default(),
         }
     }
 }

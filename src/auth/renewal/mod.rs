@@ -11,7 +11,7 @@ use crate::{
         ledger::Errand,
         metrics::{OK, SessionMetrics},
         policy::{Action, Lease, Plan, RenewalPolicy, Situation, skew},
-        source::{Grant, Loss, SourceError, TokenSource},
+        source::{Grant, Loss, Means, SourceError, TokenSource},
         state::{Attempt, State, Status},
         store::Publisher,
         token::{Generation, Session},
@@ -166,10 +166,11 @@ impl<S: TokenSource> Renewer<S> {
         let asked = self.clock.now();
         self.record.ledger.begin(errand, asked);
         self.store().await;
+        let means = Means::default();
         let answer = match (errand, &self.held) {
-            (Errand::Acquire, _) => timeout(self.policy.attempt_timeout, self.source.acquire()).await,
+            (Errand::Acquire, _) => timeout(self.policy.attempt_timeout, self.source.acquire(&means)).await,
             (Errand::Renew | Errand::Verify, Some(held)) => {
-                let call = self.source.renew(&held.bearer, &held.origin);
+                let call = self.source.renew(&means, &held.bearer, &held.origin);
                 timeout(self.policy.attempt_timeout, call).await
             }
             // The policy renews only what is held; should it err, nothing is called, least of all a login.
@@ -286,7 +287,7 @@ impl<S: TokenSource> Renewer<S> {
             match plan.state {
                 State::Starting | State::Live => tracing::info!(state, reason, "session"),
                 State::Overdue | State::Lapsed => tracing::warn!(state, reason, "session"),
-                State::Held | State::Rejected | State::Kicked => {
+                State::Held | State::Rejected | State::Kicked | State::Paused => {
                     tracing::error!(state, reason, advice = plan.reason.advice(), "session");
                 }
             }
@@ -300,6 +301,15 @@ impl<S: TokenSource> Renewer<S> {
         };
         self.metrics.stands(&self.status);
     }
+}
+
+/// What changes without a restart.
+#[derive(Debug)]
+pub enum Change<S> {
+    /// Other credentials: what asks from now on. It must be of the same [`seat`](TokenSource::seat).
+    Source(S),
+    /// Other limits and policies.
+    Policy(RenewalPolicy),
 }
 
 /// What lies below an error, from layer to layer: the outermost words of an HTTP client say nothing.

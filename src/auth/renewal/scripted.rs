@@ -19,7 +19,7 @@ use crate::{
         fingerprint::{Fingerprint, FingerprintKey},
         metrics::SessionMetrics,
         policy::RenewalPolicy,
-        source::{Grant, Reached, SourceError, TokenSource},
+        source::{Grant, Means, Reached, SourceError, TokenSource, Vitality},
         state::{Call, Status},
         store::{Reader, channel},
         token::Generation,
@@ -93,17 +93,31 @@ impl Scripted {
             server_date: None,
             user: None,
             origin,
+            refresh: None,
+            opened: true,
         })
     }
 }
 
 impl TokenSource for Scripted {
-    async fn acquire(&mut self) -> Result<Grant, SourceError> {
+    async fn acquire(&mut self, _: &Means) -> Result<Grant, SourceError> {
         self.answer(Call::Acquire).await
     }
 
-    async fn renew(&mut self, _: &Bearer, _: &Origin) -> Result<Grant, SourceError> {
+    async fn renew(&mut self, _: &Means, _: &Bearer, _: &Origin) -> Result<Grant, SourceError> {
         self.answer(Call::Renew).await
+    }
+
+    async fn examine(&mut self, _: &Bearer, _: &Origin) -> Vitality {
+        Vitality::Unclear
+    }
+
+    async fn is_well(&mut self) -> bool {
+        true
+    }
+
+    fn moved(&self, _: &Origin, _: &str) -> Option<Origin> {
+        None
     }
 
     fn origin(&self) -> &Origin {

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, zeroize::Zeroizing};
 use crate::{
     auth::{
         fingerprint::{Fingerprint, FingerprintKey},
-        source::{Grant, SourceError, Ticket, TokenSource},
+        source::{Grant, Means, SourceError, Ticket, TokenSource, Vitality},
         state::Call,
     },
     bearer::Bearer,
@@ -119,28 +119,45 @@ impl SessionClient {
 }
 
 impl TokenSource for SessionClient {
-    /// Logs in at the bootstrap origin. A penalty without captcha is waited out and its ticket sent back, once.
-    async fn acquire(&mut self) -> Result<Grant, SourceError> {
-        match self.login(None).await {
-            Err(SourceError::Penalty { wait, ticket }) if wait <= LONGEST_PENALTY => {
-                tracing::warn!(seconds = wait.as_secs(), "the broker imposed a penalty; waiting it out");
-                tokio::time::sleep(wait).await;
-                self.login(Some(&ticket)).await
-            }
-            answer => answer,
+    /// Logs in at the bootstrap origin.
+    async fn acquire(&mut self, means: &Means) -> Result<Grant, SourceError> {
+        self.login(means.ticket.as_ref()).await
+    }
+
+    async fn renew(&mut self, _: &Means, bearer: &Bearer, origin: &Origin) -> Result<Grant, SourceError> {
+        self.renew_at(bearer, origin).await
+    }
+
+    /// Tradovate: `user/list` gives the token's user, works in both environments, and costs one of 5,000 requests
+    /// an hour; `auth/me` would be cheaper to read and works on live alone, ten failures an hour.
+    async fn examine(&mut self, bearer: &Bearer, origin: &Origin) -> Vitality {
+        let request =
+            self.http.get(format!("{origin}{EXAMINE}")).header(header::AUTHORIZATION, bearer.value().clone());
+        let Ok(response) = request.header(header::ACCEPT, "application/json").send().await else {
+            return Vitality::Unclear;
+        };
+        let status = response.status();
+        match status.as_u16() {
+            401 => match read(response).await {
+                Ok(body) if !body.trim_ascii().is_empty() => Vitality::Dead,
+                Ok(_) | Err(_) => Vitality::Unclear,
+            },
+            408 | 429 => Vitality::Unclear,
+            _ if status.is_server_error() || status.is_redirection() => Vitality::Unclear,
+            _ => Vitality::Alive,
         }
     }
 
-    /// Renews at `origin`. Tradovate: where that cannot be reached, or is the wrong host by now, the bootstrap
-    /// origin is asked once. A renewal opens no session, so that a second one does no harm.
-    async fn renew(&mut self, bearer: &Bearer, origin: &Origin) -> Result<Grant, SourceError> {
-        match self.renew_at(bearer, origin).await {
-            Err(error) if *origin != self.bootstrap && is_wrong_host(&error) => {
-                tracing::warn!(%origin, %error, "renewing at the bootstrap origin instead");
-                self.renew_at(bearer, &self.bootstrap).await
-            }
-            answer => answer,
-        }
+    /// Any answer but a server's error will do: Tradovate's front end answers 404 to a path it does not know.
+    async fn is_well(&mut self) -> bool {
+        let answered =
+            self.http.get(format!("{}{PROBE}", self.bootstrap)).timeout(PROBE_PATIENCE).send().await;
+        answered.is_ok_and(|response| !response.status().is_server_error())
+    }
+
+    fn moved(&self, from: &Origin, location: &str) -> Option<Origin> {
+        let _ = (from, location);
+        None
     }
 
     fn origin(&self) -> &Origin {
@@ -156,14 +173,6 @@ impl TokenSource for SessionClient {
     }
 }
 
-/// Tradovate: a host that is not the user's answers 307, and 421 to an upgrade.
-fn is_wrong_host(error: &SourceError) -> bool {
-    matches!(
-        error,
-        SourceError::Unreachable { .. } | SourceError::UnexpectedStatus { status: 301..=308 | 421 }
-    )
-}
-
 async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let mut body = Zeroizing::new(Vec::with_capacity(LARGEST_ANSWER));
     while let Some(chunk) = response.chunk().await.map_err(failure::classify)? {
@@ -177,12 +186,15 @@ async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, SourceError>
 
 const ACQUIRE: &str = "/v1/auth/accesstokenrequest";
 const RENEW: &str = "/v1/auth/renewaccesstoken";
+const EXAMINE: &str = "/v1/user/list";
+const PROBE: &str = "/v1/";
 
 /// In bytes. Real answers have one kilobyte.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// A longer penalty is left to the renewer, which can be interrupted and says in `/status` what it waits for.
-const LONGEST_PENALTY: Duration = Duration::from_secs(60);
+/// How long upstream may take to show that it is there: twice this and the wait between must stay below the 15 s in
+/// which service is to be back.
+const PROBE_PATIENCE: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests;

@@ -136,7 +136,7 @@ const GRANT: &str = r#"{"accessToken":"SIM-access-0002","expirationTime":"2026-1
 #[tokio::test]
 async fn a_login_is_one_post_of_json_without_authorization() {
     let mut server = Server::new([Reply::Json("200 OK", GRANT)]).await;
-    let grant = at(&server).acquire().await.unwrap();
+    let grant = at(&server).acquire(&Means::default()).await.unwrap();
     assert_eq!(grant.token.expose_secret(), "SIM-access-0002");
     assert!(grant.expires_at.is_some() && grant.server_date.is_some());
     assert_eq!(grant.origin, None, "an origin set by the operator stays");
@@ -151,7 +151,7 @@ async fn a_login_is_one_post_of_json_without_authorization() {
 #[tokio::test]
 async fn a_renewal_is_one_get_with_the_bearer() {
     let mut server = Server::new([Reply::Json("200 OK", GRANT)]).await;
-    at(&server).renew(&bearer(), &server.origin).await.unwrap();
+    at(&server).renew(&Means::default(), &bearer(), &server.origin).await.unwrap();
     let request = server.request().await;
     assert!(request.starts_with("GET /v1/auth/renewaccesstoken HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: Bearer SIM-access-0001\r\n"), "{request}");
@@ -162,12 +162,12 @@ async fn a_renewal_is_one_get_with_the_bearer() {
 async fn a_penalty_is_answered_with_its_ticket_once() {
     let penalty = || Reply::Json("200 OK", r#"{"p-ticket":"SIM-ticket-0002","p-time":0}"#);
     let mut server = Server::new([penalty(), Reply::Json("200 OK", GRANT)]).await;
-    at(&server).acquire().await.unwrap();
+    at(&server).acquire(&Means::default()).await.unwrap();
     assert!(!server.request().await.contains("p-ticket"));
     assert!(server.request().await.contains(r#""p-ticket":"SIM-ticket-0002""#));
 
     let mut server = Server::new([penalty(), penalty()]).await;
-    let error = at(&server).acquire().await.unwrap_err();
+    let error = at(&server).acquire(&Means::default()).await.unwrap_err();
     assert_eq!(error.label(), "penalty");
     assert_eq!(server.rest().len(), 2);
 }
@@ -179,7 +179,7 @@ async fn a_captcha_and_a_long_penalty_are_left_to_others() {
         (r#"{"p-ticket":"t","p-time":600}"#, "penalty"),
     ] {
         let mut server = Server::new([Reply::Json("200 OK", body)]).await;
-        assert_eq!(at(&server).acquire().await.unwrap_err().label(), label);
+        assert_eq!(at(&server).acquire(&Means::default()).await.unwrap_err().label(), label);
         assert_eq!(server.rest().len(), 1);
     }
 }
@@ -189,7 +189,7 @@ async fn a_redirect_is_not_followed_with_a_password() {
     let other = Server::new([Reply::Json("200 OK", GRANT)]).await;
     let location = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {}/v1\r\n\r\n", other.origin);
     let mut server = Server::new([Reply::Raw(location.leak())]).await;
-    let error = at(&server).acquire().await.unwrap_err();
+    let error = at(&server).acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::UnexpectedStatus { status: 307 }), "{error:?}");
     assert_eq!(server.rest().len(), 1);
 }
@@ -202,7 +202,7 @@ async fn a_login_whose_answer_is_lost_is_not_sent_again() {
         Reply::Raw("not http"),
     ] {
         let mut server = Server::new([reply]).await;
-        let error = at(&server).acquire().await.unwrap_err();
+        let error = at(&server).acquire(&Means::default()).await.unwrap_err();
         assert_eq!(error.label(), "broken", "{error:?}");
         assert_eq!(server.rest().len(), 1);
     }
@@ -213,21 +213,21 @@ async fn a_silent_broker_is_given_up_on_and_the_fate_is_unknown() {
     let mut server = Server::new([Reply::Silence]).await;
     let timeouts = SessionTimeouts { connect: Duration::from_millis(50), total: Duration::from_millis(100) };
     let mut client = client(Hosts::Fixed(server.origin.clone()), timeouts);
-    assert_eq!(client.acquire().await.unwrap_err().label(), "timed_out");
+    assert_eq!(client.acquire(&Means::default()).await.unwrap_err().label(), "timed_out");
     assert_eq!(server.rest().len(), 1);
 }
 
 #[tokio::test]
 async fn an_endless_answer_is_cut() {
     let server = Server::new([Reply::Endless]).await;
-    let error = at(&server).acquire().await.unwrap_err();
+    let error = at(&server).acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Malformed { what: "it is longer than 64 KiB" }), "{error:?}");
 }
 
 #[tokio::test]
 async fn what_was_never_sent_is_told_apart_by_step() {
     let mut refused = client(Hosts::Fixed(nowhere().await), SessionTimeouts::default());
-    let error = refused.acquire().await.unwrap_err();
+    let error = refused.acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { step: Step::Connect, .. }), "{error:?}");
 
     // A server that speaks no TLS.
@@ -239,7 +239,7 @@ async fn what_was_never_sent_is_told_apart_by_step() {
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let mut plain = client(Hosts::Fixed(origin), SessionTimeouts::default());
-    let error = plain.acquire().await.unwrap_err();
+    let error = plain.acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { step: Step::Tls, .. }), "{error:?}");
     assert!(!format!("{error} {error:?} {plain:?}").contains("canary"));
 }
@@ -247,12 +247,12 @@ async fn what_was_never_sent_is_told_apart_by_step() {
 #[tokio::test]
 async fn a_renewal_falls_back_once_to_the_bootstrap_origin() {
     let mut server = Server::new([Reply::Json("200 OK", GRANT)]).await;
-    at(&server).renew(&bearer(), &nowhere().await).await.unwrap();
+    at(&server).renew(&Means::default(), &bearer(), &nowhere().await).await.unwrap();
     assert_eq!(server.rest().len(), 1);
 
     // But not when the session is dead: that host has answered.
     let moved = Server::new([Reply::Json("401 Unauthorized", "Access is denied")]).await;
-    let error = at(&server).renew(&bearer(), &moved.origin).await.unwrap_err();
+    let error = at(&server).renew(&Means::default(), &bearer(), &moved.origin).await.unwrap_err();
     assert_eq!(error.label(), "refused");
     assert!(server.rest().is_empty());
 }

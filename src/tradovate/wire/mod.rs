@@ -103,6 +103,8 @@ pub(super) fn decode(
             has_live: answer.has_live.unwrap_or_default(),
         }),
         origin: answer.api_hosts.and_then(|named| hosts.resolve(&named)),
+        refresh: None,
+        opened: call == Call::Acquire,
     })
 }
 

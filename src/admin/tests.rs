@@ -12,6 +12,8 @@ use super::*;
 use crate::{
     auth::{
         Generation, Publisher, Session, State, Status, User,
+        ledger::Errand,
+        machine::Step,
         state::{Attempt, Call},
     },
     bearer::Bearer,
@@ -56,6 +58,7 @@ fn status(clock: &Clock, state: State) -> Status {
         advice: None,
         next: None,
         last: None,
+        last_error: None,
         last_success: None,
         clock_skew_seconds: None,
         store_trouble: None,
@@ -105,7 +108,7 @@ async fn readiness_follows_the_token_and_liveness_does_not() {
     running.publisher.report(Status {
         reason: Some("too many\nlogins".to_owned()),
         advice: Some("wait".to_owned()),
-        next: Some((Call::Acquire, running.clock.now() + SignedDuration::from_secs(600))),
+        next: Some((Step::Attempt(Errand::Acquire), running.clock.now() + SignedDuration::from_secs(600))),
         ..status(&running.clock, State::Held)
     });
     let answer = running.get("/readyz").await;
@@ -124,7 +127,7 @@ async fn status_tells_everything_but_the_token() {
 
     let now = running.clock.now();
     let live = Status {
-        next: Some((Call::Renew, now + SignedDuration::from_mins(64))),
+        next: Some((Step::Attempt(Errand::Renew), now + SignedDuration::from_mins(64))),
         last: Some(Attempt { call: Call::Acquire, at: now, result: "ok" }),
         last_success: Some((now, Generation(7))),
         clock_skew_seconds: Some(-2),

@@ -23,7 +23,11 @@ use std::{
 };
 
 use prometheus::Registry;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 pub use core_dump::forbid_core_dumps;
 pub use descriptors::raise_descriptor_limit;
@@ -34,7 +38,7 @@ pub use signals::Signals;
 
 use crate::{
     admin::{self, Admin, Facts},
-    auth::{self, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
+    auth::{self, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
@@ -171,7 +175,20 @@ fn session(
         .map_err(AppError::SessionClient)?;
     let record = seat.vault.load(&source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
-    Ok((Renewer::new(source, publisher, policy, seat.clock, seat.vault, record, metrics), session))
+    let (_, orders) = auth::console();
+    let (_, changes) = mpsc::channel(1);
+    let parts = Parts {
+        source,
+        publisher,
+        policy,
+        clock: seat.clock,
+        vault: seat.vault,
+        record,
+        metrics,
+        orders,
+        changes,
+    };
+    Ok((Renewer::new(parts), session))
 }
 
 async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {

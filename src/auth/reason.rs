@@ -1,8 +1,8 @@
 //! Why the session stands where it stands, in words for an operator.
 
-use crate::auth::source::HoldCause;
+use crate::auth::{policy::OnKick, source::HoldCause};
 
-/// The cause behind a [`Plan`](crate::auth::policy::Plan)'s state.
+/// The cause behind a [`Plan`](crate::auth::machine::Plan)'s state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// All is well.
@@ -11,10 +11,12 @@ pub enum Reason {
     NoToken,
     /// The token ran out, or was found dead, and nothing forbids to get one.
     TokenGone,
-    /// A caller's request was answered 401 and the token has not been verified since.
+    /// Something speaks against the token, and what is not known yet.
     Suspected,
     /// The last attempt failed and the next one is due.
     Failing,
+    /// Upstream is not there, or not well.
+    Outage,
     /// The hour's budget of logins is spent.
     LoginBudget,
     /// The hour's budget of renewals is spent.
@@ -23,8 +25,12 @@ pub enum Reason {
     Hold(HoldCause),
     /// Upstream refused these credentials.
     Credentials,
+    /// The token that was handed over is dead.
+    HandedToken,
     /// Another login took the seat.
-    Kicked,
+    Kicked(OnKick),
+    /// An operator lent the seat to somebody.
+    Paused,
 }
 
 impl Reason {
@@ -34,8 +40,11 @@ impl Reason {
             Self::Well => return None,
             Self::NoToken => "no token has been acquired yet",
             Self::TokenGone => "the token has expired or was found dead",
-            Self::Suspected => "upstream refused the token once; it is to be verified",
+            Self::Suspected => "an answer speaks against the token; it is being looked into",
             Self::Failing => "the last attempt failed and will be repeated",
+            Self::Outage => {
+                "the broker does not answer, or answers only errors; it is asked every few seconds"
+            }
             Self::LoginBudget => "as many logins as an hour allows have been made",
             Self::RenewalBudget => "as many renewals as an hour allows have been made",
             Self::Hold(HoldCause::Captcha) => "the broker wants a captcha solved",
@@ -45,7 +54,9 @@ impl Reason {
             Self::Hold(HoldCause::Locked) => "the broker answered 423 (locked) to a session call",
             Self::Hold(HoldCause::Challenge) => "the broker wants a second factor or an approval",
             Self::Credentials => "the broker refused the credentials",
-            Self::Kicked => "another login took this session's place",
+            Self::HandedToken => "the token that was handed over is dead",
+            Self::Kicked(_) => "another login took this session's place",
+            Self::Paused => "paused by an operator",
         })
     }
 
@@ -53,7 +64,9 @@ impl Reason {
     pub fn advice(self) -> Option<&'static str> {
         match self {
             Self::Well | Self::NoToken | Self::TokenGone | Self::Suspected => None,
-            Self::Failing => Some("check that Tradovate can be reached; the log has each attempt's cause"),
+            Self::Failing | Self::Outage => {
+                Some("check that Tradovate can be reached; the log has each attempt's cause")
+            }
             Self::LoginBudget | Self::RenewalBudget => {
                 Some("wait; and find what restarts this program or uses the same address so often")
             }
@@ -70,12 +83,21 @@ impl Reason {
             ),
             Self::Credentials => Some(
                 "correct name, password, cid and sec (all four give the same refusal); nothing is tried before \
-                 they change, since each failure brings the user closer to a lock-out",
+                 they change, since each failure brings the user closer to a lock-out. If they are right, another \
+                 program has used up the failures: wait an hour, then POST /session/acquire",
             ),
-            Self::Kicked => Some(
+            Self::HandedToken => Some("put a token that lives into TRADOVATE_TOKEN or its file"),
+            Self::Kicked(OnKick::Reclaim) => Some(
                 "end the other program or browser that signs in as this user: a broker that allows few sessions \
                  closes the oldest for a new one",
             ),
+            Self::Kicked(OnKick::Yield { .. }) => {
+                Some("nothing, if the other login is yours; POST /session/resume takes the place back sooner")
+            }
+            Self::Kicked(OnKick::Manual) => {
+                Some("POST /session/resume takes the place back; nothing else does")
+            }
+            Self::Paused => Some("POST /session/resume goes on"),
         }
     }
 }

@@ -40,6 +40,17 @@ pub trait TokenSource: Send {
     /// The origin that a redirect of `from` to `location` leads to, if that may receive a token.
     fn moved(&self, from: &Origin, location: &str) -> Option<Origin>;
 
+    /// Whether acquiring only takes up a token that somebody handed over: it opens no session, and a second try with
+    /// the same token is in vain.
+    fn is_handed(&self) -> bool {
+        false
+    }
+
+    /// A life longer than this is not believed; `None` leaves it to the policy.
+    fn longest_life(&self) -> Option<Duration> {
+        None
+    }
+
     /// Where requests go until a grant names another origin.
     fn origin(&self) -> &Origin;
 

@@ -2,18 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::auth::token::Generation;
+use crate::auth::{machine::Step, token::Generation};
 
-/// Where the session stands.
-///
-/// ```text
-///            first publication                due and failing
-/// Starting ───────────────────▶ Live ───────────────────────▶ Overdue
-///     │                          ▲ ▲         success             │ expiry
-///     │                          │ └────────────────────────────◀┤
-///     ▼                          │ success                       ▼
-///  Held / Rejected ◀─────────────┴──────────────────────────▶ Lapsed
-/// ```
+/// Where the session stands: the picture is in [`machine`](crate::auth::machine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// No token yet since the process started.
@@ -82,9 +73,11 @@ pub struct Status {
     /// What an operator should do now; empty when nothing.
     pub advice: Option<String>,
     /// The next thing the renewer will do by itself, and when.
-    pub next: Option<(Call, Timestamp)>,
+    pub next: Option<(Step, Timestamp)>,
     /// The last call to Tradovate, and how it ended (a label of `session_attempts_total`).
     pub last: Option<Attempt>,
+    /// What went wrong in it, in words.
+    pub last_error: Option<String>,
     /// When the token was last renewed or acquired with success, and its generation.
     pub last_success: Option<(Timestamp, Generation)>,
     /// Broker's clock minus ours in seconds, from the last answer's `Date`.
@@ -103,6 +96,7 @@ impl Status {
             advice: None,
             next: None,
             last: None,
+            last_error: None,
             last_success: None,
             clock_skew_seconds: None,
             store_trouble: None,

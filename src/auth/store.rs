@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     auth::{
+        signs::{Heard, Sign, Signs},
         state::Status,
         token::{Generation, Session},
     },
@@ -18,7 +19,7 @@ pub fn channel(clock: Clock, status: Status) -> (Publisher, Reader) {
     let shared = Arc::new(Shared {
         current: ArcSwapOption::empty(),
         status: watch::Sender::new(status),
-        rejected: watch::Sender::new(Generation::default()),
+        signs: Signs::default(),
         clock,
     });
     (Publisher { shared: Arc::clone(&shared) }, Reader { shared })
@@ -28,8 +29,7 @@ struct Shared {
     current: ArcSwapOption<Session>,
     /// Also what wakes those who wait for the first token: sent after `current` was stored.
     status: watch::Sender<Status>,
-    /// The newest generation that a caller saw refused.
-    rejected: watch::Sender<Generation>,
+    signs: Signs,
     clock: Clock,
 }
 
@@ -56,11 +56,15 @@ impl Publisher {
         self.shared.status.send_replace(status);
     }
 
-    /// Waits until a caller saw `generation` refused. Cancel safe.
-    pub async fn rejected(&self, generation: Generation) {
-        let mut reports = self.shared.rejected.subscribe();
-        // Never closed while `self.shared` lives, and it lives as long as this borrow.
-        let _ = reports.wait_for(|&rejected| rejected >= generation).await;
+    /// Waits for what upstream's answers say of `generation`. Those that speak against it are forgotten unless
+    /// `listens`; `permits` names operations whose 401 without words says nothing. Cancel safe.
+    pub async fn heard(
+        &self,
+        generation: Generation,
+        listens: bool,
+        permits: impl Fn(&'static str) -> bool,
+    ) -> Heard {
+        self.shared.signs.heard(generation, listens, permits).await
     }
 
     /// A reader of this channel.
@@ -125,19 +129,18 @@ impl Reader {
     /// Tells the renewer what an answer of upstream's to `operation`, asked for with `generation`, says against the
     /// session. Never blocks.
     pub fn report(&self, generation: Generation, operation: &'static str, sign: Sign) {
-        let _ = operation;
-        if sign == Sign::Refused || sign == Sign::Denied {
-            self.report_rejected(generation);
-        }
+        self.shared.signs.report(generation, operation, sign);
     }
 
     /// Tells the renewer that upstream redirected a request that carried `generation` to `location`. Never blocks.
     pub fn report_moved(&self, generation: Generation, location: &str) {
-        let _ = (generation, location);
+        self.shared.signs.report_moved(generation, location);
     }
 
     /// An answer said nothing against the session. In the usual case one load of what nobody writes.
-    pub fn report_well(&self) {}
+    pub fn report_well(&self) {
+        self.shared.signs.report_well();
+    }
 
     /// Waits for a session newer than `generation`, at most for `patience`. Cancel safe.
     pub async fn newer_than(&self, generation: Generation, patience: Duration) -> Option<Current> {
@@ -149,35 +152,12 @@ impl Reader {
         let _ = waited.await;
         newer()
     }
-
-    /// Tells the renewer that upstream answered 401 to a request that carried `generation`. Never blocks; a
-    /// report on an older generation than one already reported changes nothing.
-    pub fn report_rejected(&self, generation: Generation) {
-        self.shared.rejected.send_if_modified(|newest| {
-            let newer = generation > *newest;
-            if newer {
-                *newest = generation;
-            }
-            newer
-        });
-    }
 }
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("session", &*self.shared.current.load()).finish_non_exhaustive()
     }
-}
-
-/// What an answer of upstream's says against the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
-    /// 401 with words: the token is refused.
-    Refused,
-    /// 401 without a body. Tradovate: a permission is missing, or the token is refused.
-    Denied,
-    /// 408, 429 or 5xx. Tradovate: the token of a session that another login closed is answered so.
-    Doubtful,
 }
 
 /// A session that was live when it was read. Holds it for a moment: do not keep it across an `.await`.

@@ -55,3 +55,18 @@ pub struct User {
     /// Tradovate: `hasLive`.
     pub has_live: bool,
 }
+
+impl User {
+    /// The same user with what `known` says where this is silent: not every answer has every field.
+    #[must_use]
+    pub fn or(self, known: Self) -> Self {
+        let same = self.id == known.id;
+        let or = |told: String, known: String| if told.is_empty() && same { known } else { told };
+        Self {
+            id: self.id,
+            name: or(self.name, known.name),
+            status: or(self.status, known.status),
+            has_live: self.has_live || (same && known.has_live),
+        }
+    }
+}

@@ -383,7 +383,7 @@ mod tests {
         let now = jiff::Timestamp::UNIX_EPOCH;
         let mut status = Status::starting(now);
         assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(30));
-        status.next = Some((crate::auth::state::Call::Acquire, now + Duration::from_secs(7200)));
+        status.next = Some((crate::auth::machine::Step::Probe, now + Duration::from_secs(7200)));
         assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(3600));
     }
 }

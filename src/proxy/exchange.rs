@@ -159,7 +159,7 @@ async fn attempt(
     observation.is_answered();
     let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        worker.proxy.session.report_rejected(generation);
+        worker.proxy.session.report(generation, "other", crate::auth::Sign::Refused);
     }
     Ok(Tried { answer, generation })
 }

@@ -65,7 +65,7 @@ pub struct Budgets {
     /// How many of those renewals may be verifications, so that an endpoint which always answers 401 cannot
     /// eat what the scheduled ones need.
     pub verifications: usize,
-    /// Least time between a success and a verification, doubled with each verification in the window.
+    /// Least time between two verifications, doubled with each further one in the window.
     pub verification_gap: Duration,
     /// How long no login is tried after upstream imposed a wait. Tradovate: every lock-out lasts an hour.
     pub hold_off: Duration,
@@ -91,17 +91,27 @@ impl Ledger {
         self.attempts.push(Attempt { errand, at: now, fate: Fate::Unknown });
     }
 
-    /// The attempt last begun was granted.
-    pub fn granted(&mut self) {
+    /// The attempt last begun was granted; `opened` says whether a session was opened for it, which is what the
+    /// budget of logins counts.
+    pub fn granted(&mut self, opened: bool) {
         let Some(attempt) = self.attempts.last_mut() else { return };
         attempt.fate = Fate::Granted;
         if attempt.errand == Errand::Acquire {
             (self.hold, self.rejected, self.unseated) = (None, None, false);
+            if !opened {
+                self.attempts.pop();
+            }
         }
     }
 
     /// The attempt last begun failed; it was made with `credentials`.
-    pub fn failed(&mut self, error: &SourceError, credentials: &Fingerprint, now: Timestamp) {
+    pub fn failed(
+        &mut self,
+        error: &SourceError,
+        credentials: &Fingerprint,
+        budgets: &Budgets,
+        now: Timestamp,
+    ) {
         let errand = self.attempts.last().map(|attempt| attempt.errand);
         match error.reached() {
             Reached::No => drop(self.attempts.pop()),
@@ -113,14 +123,19 @@ impl Ledger {
             }
         }
         match error.retry() {
-            Retry::Never => self.rejected = Some(credentials.clone()),
+            Retry::Never => self.reject(credentials),
             // Tradovate: the renewal of a session that another login closed may be answered 429 too, and a login
             // is then just what helps. 423 is said to users and addresses, whatever the call.
             Retry::HoldOff(cause) if errand == Some(Errand::Acquire) || cause == HoldCause::Locked => {
-                self.hold = Some(Hold { until: now + HOUR, cause });
+                self.hold = Some(Hold { until: now + budgets.hold_off, cause });
             }
             Retry::HoldOff(_) | Retry::After(_) | Retry::Soon | Retry::Backoff => {}
         }
+    }
+
+    /// Nothing is to be tried with `credentials` any more.
+    pub fn reject(&mut self, credentials: &Fingerprint) {
+        self.rejected = Some(credentials.clone());
     }
 
     /// The session was lost to another login.
@@ -143,12 +158,22 @@ impl Ledger {
         self.unseated = false;
     }
 
+    /// An operator wants the seat back now.
+    pub fn reseat(&mut self) {
+        self.unseated = false;
+    }
+
+    /// When the seat was lost, if it has not been taken back since.
+    pub fn unseated_at(&self) -> Option<Timestamp> {
+        self.kicks.last().copied().filter(|_| self.unseated)
+    }
+
     /// When the seat may be taken back, if it is lost: at once the first time, then after growing gaps, so that
     /// two programs on one user do not throw each other out for ever.
     pub fn reclaim_at(&self) -> Option<Timestamp> {
-        let last = self.kicks.last().filter(|_| self.unseated)?;
+        let last = self.unseated_at()?;
         let gap = RECLAIM_GAPS.get(self.kicks.len() - 1).or(RECLAIM_GAPS.last())?;
-        Some(*last + *gap)
+        Some(last + *gap)
     }
 
     /// The earliest instant at which `errand` is within its budget; not later than `now` when it is already.
@@ -172,8 +197,9 @@ impl Ledger {
                 let verified = |attempt: &Attempt| attempt.errand == Errand::Verify;
                 let recent = |attempt: &&Attempt| now.duration_since(attempt.at) < span(budgets.window);
                 let count = self.attempts.iter().filter(recent).filter(|a| verified(a)).count();
-                let doubled = 1_u32.checked_shl(u32::try_from(count).unwrap_or(31)).unwrap_or(u32::MAX);
-                let last = self.attempts.iter().rfind(|a| verified(a) || a.fate == Fate::Granted);
+                let doublings = u32::try_from(count.saturating_sub(1)).unwrap_or(31);
+                let doubled = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+                let last = self.attempts.iter().rfind(|a| verified(a));
                 last.map_or(now, |last| last.at + budgets.verification_gap.saturating_mul(doubled))
                     .max(free_at(budgets.verifications, &verified))
                     .max(self.earliest(Errand::Renew, budgets, now))
@@ -191,6 +217,14 @@ impl Ledger {
         self.rejected.as_ref() == Some(credentials)
     }
 
+    /// Moves every instant by `drift`: what was recorded on another timeline is placed on this one.
+    pub fn shift(&mut self, drift: SignedDuration) {
+        let instants = self.attempts.iter_mut().map(|attempt| &mut attempt.at).chain(&mut self.kicks);
+        for at in instants.chain(self.hold.as_mut().map(|hold| &mut hold.until)) {
+            *at = at.saturating_add(drift).unwrap_or(*at);
+        }
+    }
+
     /// Forgets what no longer counts, and mends instants that lie ahead because the wall clock was set back:
     /// without that, an hour's hold could last for as long as the clock was wrong.
     pub fn reconcile(&mut self, budgets: &Budgets, now: Timestamp) {
@@ -203,7 +237,7 @@ impl Ledger {
         self.attempts.retain(|attempt| now.duration_since(attempt.at) <= span(budgets.window));
         self.hold = self.hold.filter(|hold| hold.until > now);
         if let Some(hold) = &mut self.hold {
-            hold.until = hold.until.min(now + HOUR);
+            hold.until = hold.until.min(now + budgets.hold_off);
         }
     }
 }

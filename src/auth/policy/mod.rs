@@ -1,18 +1,12 @@
-//! When to renew, when to acquire, and when to leave the broker alone: pure functions of what is known.
-//!
-//! The order of means: a token that lives is used; it is renewed when due; a session is opened only when there
-//! is no usable token, and only inside the budgets of the [`Ledger`].
+//! The settings of a session's life, and the times that follow from them: pure functions.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::{
-    fingerprint::Fingerprint,
-    ledger::{Budgets, Errand, Ledger},
-    reason::Reason,
-    source::{HoldCause, Retry, SourceError},
-    state::State,
+    ledger::Budgets,
+    source::{Retry, SourceError},
 };
 
 /// The settings of the session's life.
@@ -60,118 +54,14 @@ impl Default for RenewalPolicy {
             longest_life: Duration::from_secs(90 * 60),
             // Half of it is the renewal gap of a life this short: eight an hour, inside the budget of ten.
             assumed_life: Duration::from_secs(15 * 60),
-            // Covers a penalty that is waited out and the resubmission behind it.
-            attempt_timeout: Duration::from_secs(120),
+            attempt_timeout: Duration::from_secs(30),
             budgets: Budgets::default(),
             on_kick: OnKick::default(),
         }
     }
 }
 
-/// What a decision rests on.
-#[derive(Clone, Copy, Debug)]
-pub struct Situation<'a> {
-    /// The wall clock.
-    pub now: Timestamp,
-    /// What was tried.
-    pub ledger: &'a Ledger,
-    /// What a login would be made with.
-    pub credentials: &'a Fingerprint,
-    /// The token in use, if there is one.
-    pub lease: Option<Lease>,
-    /// Whether a caller's request was answered 401 with this token.
-    pub suspected: bool,
-    /// Whether there was ever a token in this process.
-    pub had_token: bool,
-    /// Before which instant the last failure forbids another attempt.
-    pub retry_at: Option<Timestamp>,
-}
-
-/// The times of a token: a fact and a decision, which are never one field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// When upstream stops accepting it.
-    pub expires_at: Timestamp,
-    /// When we want to renew it.
-    pub renew_at: Timestamp,
-}
-
-/// What to do, and how things stand until then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The state to show.
-    pub state: State,
-    /// Its cause.
-    pub reason: Reason,
-    /// The action.
-    pub action: Action,
-}
-
-/// The next thing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// This errand, at this instant (which may have passed).
-    At(Errand, Timestamp),
-    /// Nothing by itself.
-    Stop,
-}
-
 impl RenewalPolicy {
-    /// Decides.
-    pub fn decide(&self, situation: &Situation<'_>) -> Plan {
-        match situation.lease.filter(|lease| situation.now < lease.expires_at) {
-            Some(lease) => self.keep(situation, lease),
-            None => self.obtain(situation),
-        }
-    }
-
-    /// A token lives: when to renew it.
-    fn keep(&self, situation: &Situation<'_>, lease: Lease) -> Plan {
-        let Situation { now, ledger, suspected, retry_at, .. } = *situation;
-        let budget = ledger.earliest(Errand::Renew, &self.budgets, now);
-        // Tradovate: after a 423 no call at all, for an hour.
-        let locked = ledger.hold().filter(|(cause, _)| *cause == HoldCause::Locked).map(|(_, until)| until);
-        let patience = retry_at.max(locked).unwrap_or(now);
-        let renew = lease.renew_at.max(budget).max(patience);
-        let action = if suspected {
-            let verify = ledger.earliest(Errand::Verify, &self.budgets, now).max(patience);
-            if verify < renew { Action::At(Errand::Verify, verify) } else { Action::At(Errand::Renew, renew) }
-        } else {
-            Action::At(Errand::Renew, renew)
-        };
-        let overdue = lease.renew_at <= now;
-        let (state, reason) = match () {
-            () if overdue && budget > now => (State::Overdue, Reason::RenewalBudget),
-            () if overdue && retry_at.is_some() => (State::Overdue, Reason::Failing),
-            () if suspected => (State::Live, Reason::Suspected),
-            () => (State::Live, Reason::Well),
-        };
-        Plan { state, reason, action }
-    }
-
-    /// No token lives: when a session may be opened.
-    fn obtain(&self, situation: &Situation<'_>) -> Plan {
-        let Situation { now, ledger, credentials, had_token, retry_at, .. } = *situation;
-        if ledger.has_rejected(credentials) {
-            return Plan { state: State::Rejected, reason: Reason::Credentials, action: Action::Stop };
-        }
-        let hopeful = if had_token { State::Lapsed } else { State::Starting };
-        let simply = match (retry_at, had_token) {
-            (Some(_), _) => Reason::Failing,
-            (None, true) => Reason::TokenGone,
-            (None, false) => Reason::NoToken,
-        };
-        let budget = ledger.earliest(Errand::Acquire, &self.budgets, now);
-        let reclaim = ledger.reclaim_at().map(|at| (at, State::Kicked, Reason::Kicked));
-        let hold = ledger.hold().map(|(cause, until)| (until, State::Held, Reason::Hold(cause)));
-        let spent = (budget, State::Held, Reason::LoginBudget);
-        let waits = [hold, reclaim, Some(spent), retry_at.map(|at| (at, hopeful, simply))];
-        // Whatever keeps us longest is what an operator wants to know.
-        let longest = waits.into_iter().flatten().filter(|wait| wait.0 > now).max_by_key(|wait| wait.0);
-        let (at, state, reason) = longest.unwrap_or((now, hopeful, simply));
-        Plan { state, reason, action: Action::At(Errand::Acquire, at) }
-    }
-
     /// When a token granted at `issued_at` is renewed: with [`margin`](Self::margin) left or after
     /// [`fraction`](Self::fraction) of its life, whichever is sooner, and up to a twentieth of its life earlier
     /// still as `random` (from 0 to 1) says, so that programs started together drift apart.
@@ -196,12 +86,19 @@ impl RenewalPolicy {
         server_date: Option<Timestamp>,
         asked: Timestamp,
     ) -> Timestamp {
-        let second = SignedDuration::from_secs(i64::from(server_date.is_some()));
-        let ahead = skew(server_date, asked).saturating_add(second);
-        let server_now = asked.saturating_add(ahead).unwrap_or(asked);
-        let life = stated.and_then(|stated| Duration::try_from(stated.duration_since(server_now)).ok());
-        let life = life.filter(|life| !life.is_zero()).unwrap_or(self.assumed_life);
-        asked + life.min(self.longest_life)
+        let life_by = |now: Timestamp| {
+            let life = stated.and_then(|stated| Duration::try_from(stated.duration_since(now)).ok());
+            life.filter(|life| !life.is_zero())
+        };
+        let by_date = server_date.and_then(|date| life_by(date.saturating_add(SECOND).unwrap_or(date)));
+        let by_clock = life_by(asked);
+        let life = match server_date.map(|date| date.duration_since(asked).abs() <= LARGEST_SKEW) {
+            Some(true) => by_date,
+            // One of the two clocks is none: the shorter life is the safer.
+            Some(false) => by_date.into_iter().chain(by_clock).min(),
+            None => by_clock,
+        };
+        asked + life.unwrap_or(self.assumed_life).min(self.longest_life)
     }
 
     /// The delay after a failure. `previous` is the delay before it, if that was a failure too; `random` is
@@ -220,11 +117,12 @@ impl RenewalPolicy {
     }
 }
 
-/// Upstream's clock minus ours; nothing where the header is missing or too far off to be meant.
-pub fn skew(server_date: Option<Timestamp>, now: Timestamp) -> SignedDuration {
-    let skew = server_date.map(|date| date.duration_since(now)).unwrap_or_default();
-    if skew.abs() <= LARGEST_SKEW { skew } else { SignedDuration::ZERO }
+/// Upstream's clock minus `wall`, for people to see; at most [`LARGEST_SKEW`] either way.
+pub fn skew(server_date: Timestamp, wall: Timestamp) -> SignedDuration {
+    server_date.duration_since(wall).clamp(-LARGEST_SKEW, LARGEST_SKEW)
 }
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// A clock in the wrong time zone is off by up to 26 hours; what is further off is no clock.
 const LARGEST_SKEW: SignedDuration = SignedDuration::from_hours(26);

@@ -13,12 +13,14 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::Renewer;
+use super::{Change, Parts, Renewer};
 use crate::{
     auth::{
+        console::{Console, console},
         fingerprint::{Fingerprint, FingerprintKey},
         metrics::SessionMetrics,
         policy::RenewalPolicy,
+        signs::Sign,
         source::{Grant, Means, Reached, SourceError, TokenSource, Vitality},
         state::{Call, Status},
         store::{Reader, channel},
@@ -62,8 +64,18 @@ pub(super) struct Scripted {
     /// What follows the script.
     then: Box<dyn FnMut() -> Answer + Send>,
     calls: mpsc::UnboundedSender<Made>,
+    asked: mpsc::UnboundedSender<Asked>,
+    vitality: Arc<Mutex<Vitality>>,
+    well: Arc<Mutex<bool>>,
     origin: Origin,
     granted: u64,
+}
+
+/// A question of the renewer's that is no attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Examined,
+    Probed,
 }
 
 impl Scripted {
@@ -109,15 +121,17 @@ impl TokenSource for Scripted {
     }
 
     async fn examine(&mut self, _: &Bearer, _: &Origin) -> Vitality {
-        Vitality::Unclear
+        let _ = self.asked.send(Asked::Examined);
+        *self.vitality.lock().unwrap()
     }
 
     async fn is_well(&mut self) -> bool {
-        true
+        let _ = self.asked.send(Asked::Probed);
+        *self.well.lock().unwrap()
     }
 
-    fn moved(&self, _: &Origin, _: &str) -> Option<Origin> {
-        None
+    fn moved(&self, _: &Origin, location: &str) -> Option<Origin> {
+        location.ends_with(".tradovateapi.com").then(|| location.parse().ok()).flatten()
     }
 
     fn origin(&self) -> &Origin {
@@ -138,8 +152,15 @@ pub(super) struct Rig {
     pub(super) clock: Clock,
     pub(super) reader: Reader,
     pub(super) registry: Registry,
+    pub(super) console: Console,
+    pub(super) changes: mpsc::Sender<Change<Scripted>>,
+    /// What an examination finds; alive at first.
+    pub(super) vitality: Arc<Mutex<Vitality>>,
+    /// What a probe finds; well at first.
+    pub(super) well: Arc<Mutex<bool>>,
     script: Arc<Mutex<VecDeque<Answer>>>,
     calls: mpsc::UnboundedReceiver<Made>,
+    asked: mpsc::UnboundedReceiver<Asked>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -164,13 +185,29 @@ impl Rig {
         script: impl IntoIterator<Item = Answer>,
         then: impl FnMut() -> Answer + Send + 'static,
     ) -> Self {
+        Self::governed(RenewalPolicy::default(), vault, clock, script, then)
+    }
+
+    pub(super) fn governed(
+        policy: RenewalPolicy,
+        vault: Vault,
+        clock: Clock,
+        script: impl IntoIterator<Item = Answer>,
+        then: impl FnMut() -> Answer + Send + 'static,
+    ) -> Self {
         let (sender, calls) = mpsc::unbounded_channel();
+        let (asks, asked) = mpsc::unbounded_channel();
+        let vitality = Arc::new(Mutex::new(Vitality::Alive));
+        let well = Arc::new(Mutex::new(true));
         let script = Arc::new(Mutex::new(script.into_iter().collect()));
         let source = Scripted {
             clock: clock.clone(),
             script: Arc::clone(&script),
             then: Box::new(then),
             calls: sender,
+            asked: asks,
+            vitality: Arc::clone(&vitality),
+            well: Arc::clone(&well),
             origin: "https://demo.tradovateapi.com".parse().unwrap(),
             granted: 0,
         };
@@ -178,13 +215,25 @@ impl Rig {
         let metrics = SessionMetrics::register(&registry).unwrap();
         let (publisher, reader) = channel(clock.clone(), Status::starting(clock.now()));
         let record = vault.load(&source.seat()).unwrap();
-        let policy = RenewalPolicy::default();
-        let renewer = Renewer::new(source, publisher, policy, clock.clone(), vault, record, metrics);
+        let (console, orders) = console();
+        let (changes, changed) = mpsc::channel(1);
+        let parts = Parts {
+            source,
+            publisher,
+            policy,
+            clock: clock.clone(),
+            vault,
+            record,
+            metrics,
+            orders,
+            changes: changed,
+        };
+        let renewer = Renewer::new(parts);
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(renewer.run(async {
             let _ = stopped.await;
         }));
-        Self { clock, reader, registry, script, calls, stop, task }
+        Self { clock, reader, registry, console, changes, vitality, well, script, calls, asked, stop, task }
     }
 
     /// Adds to the end of the script.
@@ -201,6 +250,25 @@ impl Rig {
     /// The next call with all that is known of it.
     pub(super) async fn made(&mut self) -> Made {
         self.calls.recv().await.expect("the renewer lives")
+    }
+
+    /// The next question that is no attempt.
+    pub(super) async fn asked(&mut self) -> Asked {
+        self.asked.recv().await.expect("the renewer lives")
+    }
+
+    /// How many such questions were asked and not looked at yet.
+    pub(super) fn questions(&mut self) -> Vec<Asked> {
+        std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
+    }
+
+    /// A caller's request with `generation` was answered 401.
+    pub(super) fn refused(&self, generation: u64) {
+        self.reader.report(Generation(generation), "account-list", Sign::Refused);
+    }
+
+    pub(super) fn finds(&self, vitality: Vitality) {
+        *self.vitality.lock().unwrap() = vitality;
     }
 
     /// Every call of the next `span`.

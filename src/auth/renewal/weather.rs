@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::scripted::{Answer, Made, Rig};
 use crate::auth::{
+    signs::Sign,
     source::{ErrorText, Loss, Reached, SourceError, Step},
     state::Call,
 };
@@ -32,7 +33,7 @@ async fn whatever_happens_the_loop_lives_and_the_budgets_hold() {
             loop {
                 tokio::time::sleep(Duration::from_secs(suspicion.u64(60..7200))).await;
                 if let Some(current) = reader.current() {
-                    reader.report_rejected(current.generation);
+                    reader.report(current.generation, "account-list", Sign::Refused);
                 }
             }
         });

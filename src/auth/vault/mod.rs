@@ -20,7 +20,7 @@ use std::{path::Path, time::Duration};
 use secrecy::zeroize::Zeroizing;
 
 pub use self::directory::VaultError;
-pub use self::record::{Record, StoredSession};
+pub use self::record::{Pause, Record, StoredRefresh, StoredSession};
 
 /// Where records are kept. Not `Clone`: holding one is holding the lock.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     auth::{
-        fingerprint::FingerprintKey,
+        fingerprint::{Fingerprint, FingerprintKey},
         ledger::Ledger,
         token::{Generation, User},
     },
@@ -27,6 +27,32 @@ pub struct Record {
     pub generation: Generation,
     /// The session, unless it was lost.
     pub session: Option<StoredSession>,
+    /// Recognises the credentials that the session was opened with.
+    #[serde(default)]
+    pub opened_with: Option<Fingerprint>,
+    /// The newest refresh token, where the source rotates them.
+    #[serde(default)]
+    pub refresh: Option<StoredRefresh>,
+    /// Whether an operator lent the seat to somebody.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+}
+
+/// A refresh token at rest. `Debug` does not show it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredRefresh {
+    /// The token.
+    #[serde(serialize_with = "expose")]
+    pub token: SecretString,
+    /// Recognises the credentials that it came from: it is worth nothing with others.
+    pub seed: Fingerprint,
+}
+
+/// A seat lent to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it ends by itself, if it does.
+    pub until: Option<Timestamp>,
 }
 
 /// A session at rest. `Debug` does not show the token.
@@ -56,13 +82,16 @@ impl Record {
             ledger: Ledger::default(),
             generation: Generation::default(),
             session: None,
+            opened_with: None,
+            refresh: None,
+            pause: None,
         }
     }
 
     /// The same past, with nobody's session.
     pub(super) fn reseated(mut self, seat: &str) -> Self {
         self.ledger.reseated();
-        Self { seat: seat.to_owned(), session: None, ..self }
+        Self { seat: seat.to_owned(), session: None, opened_with: None, refresh: None, ..self }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {

@@ -7,7 +7,8 @@
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
-//!                           upstream  one lease, sent at most once     (crate::upstream)
+//!               forward     upstream  one lease, sent at most once     (crate::upstream)
+//!                           learn     what the answer says of the session
 //!                           outbound  stream the answer back
 //! ```
 //!
@@ -22,6 +23,7 @@ mod draining;
 mod error;
 mod exchange;
 mod farewells;
+mod forward;
 mod inbound;
 mod limits;
 mod metrics;

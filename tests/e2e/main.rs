@@ -5,7 +5,7 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time;
+//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`observability`].
 
 #![allow(
@@ -22,4 +22,5 @@ mod observability;
 mod outcomes;
 mod refusals;
 mod session;
+mod signs;
 mod streaming;

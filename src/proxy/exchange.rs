@@ -70,7 +70,7 @@ async fn serve(
     let mut outbound = worker.outbound(stream, buffer, Some(head));
     match route.by {
         Answerer::Proxy(call) => {
-            let body = compat::answer(call, &*worker.token()?, worker.now());
+            let body = compat::answer(call, &*worker.token()?, worker.now(), worker.skew());
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {

@@ -27,6 +27,7 @@ mod forward;
 mod inbound;
 mod limits;
 mod metrics;
+mod no_token;
 mod outbound;
 pub mod route;
 
@@ -39,13 +40,14 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{net::TcpStream, time::Instant};
 
 pub use compat::PLACEHOLDER;
-pub use error::{NoToken, Problem, ProxyError};
+pub use error::{Problem, ProxyError};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
+pub use no_token::NoToken;
 
 use crate::{
     auth::{Current, Reader},
@@ -111,6 +113,11 @@ impl Worker {
 
     fn now(&self) -> Timestamp {
         self.proxy.clock.now()
+    }
+
+    /// Upstream's clock minus ours, as far as an answer has told.
+    fn skew(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.proxy.session.status().clock_skew_seconds.unwrap_or_default())
     }
 
     fn admit(&self) -> Result<Permit<'_>, ProxyError> {

@@ -5,7 +5,8 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
+//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time; [`stock_clients`], those
+//! that log in by themselves;
 //! [`observability`].
 
 #![allow(
@@ -23,4 +24,5 @@ mod outcomes;
 mod refusals;
 mod session;
 mod signs;
+mod stock_clients;
 mod streaming;

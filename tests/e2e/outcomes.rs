@@ -3,8 +3,6 @@
 //! The rule: an order goes out at most once, and of every request its caller learns whether it was answered, was
 //! not sent, or has an unknown outcome; and "not sent" is never said of a request that upstream has seen.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tradovate_proxy::sandbox::{Action, Fault};
 

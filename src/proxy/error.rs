@@ -317,7 +317,7 @@ fn upstream(failure: &Failure) -> Problem {
     };
     Problem {
         sent: *sent,
-        ..Problem::refused(status, code, format!("there is no answer from Tradovate: {error}"), help)
+        ..Problem::refused(status, code, format!("there is no answer from upstream: {error}"), help)
     }
 }
 

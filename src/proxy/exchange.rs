@@ -52,7 +52,7 @@ async fn serve(
 
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
-    let route = Route::of(&head.read, &head.bytes, &proxy.endpoints, &proxy.content_types)?;
+    let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await?;
     observation.is_read();

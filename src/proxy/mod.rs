@@ -48,6 +48,7 @@ pub use error::{Problem, ProxyError};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
 pub use no_token::NoToken;
+pub use route::Api;
 
 use crate::{
     auth::{Current, Reader},
@@ -62,7 +63,9 @@ use crate::{
 pub struct Proxy {
     /// Where the token comes from.
     pub session: Reader,
-    /// What each path does.
+    /// Which API is in front of us.
+    pub api: Api,
+    /// What each path of Tradovate's does.
     pub endpoints: Endpoints,
     /// Bounds on what callers hold.
     pub limits: Limits,

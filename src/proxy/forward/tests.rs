@@ -19,7 +19,7 @@ use crate::{
     auth::{Publisher, Session, State, Status, channel},
     bearer::Bearer,
     clock::Clock,
-    proxy::{Limits, Metrics, Proxy, Timeouts},
+    proxy::{Api, Limits, Metrics, Proxy, Timeouts},
     tradovate::Endpoints,
     upstream::{Connector, Upstream, tls},
 };
@@ -161,6 +161,7 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let upstream = Upstream::new(connector, 16 * 1024, upstream::Metrics::register(&registry).unwrap());
         let proxy = Proxy {
             session,
+            api: Api::Tradovate,
             endpoints: Endpoints::new(),
             limits: Limits::default(),
             timeouts: Timeouts { token: Duration::from_millis(patience), ..Timeouts::default() },

@@ -9,9 +9,11 @@ use tradovate_proxy::{
 };
 
 use crate::support::{
+    RawUpstream, Setup,
     client::write,
     stage::{ORDER, Stage, Way},
     upstream::raw,
+    wait::PATIENCE,
 };
 
 const READ: &str = "GET /v1/account/list";
@@ -41,6 +43,54 @@ async fn a_refusal_is_upstreams_own_and_says_so() {
     }
     upstream.is_untouched();
     proxy.counts(&[("status", "401"), ("outcome", "answered")], 4.0).await;
+}
+
+#[tokio::test]
+async fn a_307_to_a_trusted_host_moves_the_session_and_a_read_goes_there_once_more() {
+    let mut upstream = RawUpstream::start().await;
+    let port = upstream.address.port();
+    let setup = Setup::before(&format!("http://a.localhost:{port}"), &upstream.clock);
+    let proxy = setup.with("TRADOVATE_PROXY_TRUSTED_HOSTS", "localhost").live().await;
+    let mut client = proxy.client().await;
+    let redirect = |host: &str| {
+        let location = format!("http://{host}:{port}/v1/account/list");
+        format!("HTTP/1.1 307 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
+    };
+    let at = |host: &str| format!("{host}.localhost:{port}");
+
+    client.send(write(READ, "")).await;
+    let first = upstream.request().await;
+    assert_eq!(first.all("host"), [at("a")]);
+    first.answer(redirect("b.localhost")).await;
+    let second = upstream.request().await;
+    assert_eq!(second.all("host"), [at("b")]);
+    second.ok("[]").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.outcome()), (200, None));
+
+    // An order's caller is told, and only what is asked next goes there.
+    let before = proxy.session.last().unwrap().generation;
+    client.send(write(ORDERS, ORDER)).await;
+    upstream.request().await.answer(redirect("c.localhost")).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.outcome()), (307, Some("answered")));
+    assert!(proxy.session.newer_than(before, PATIENCE).await.is_some(), "the session moved");
+    upstream.is_untouched();
+    client.send(write(ORDERS, ORDER)).await;
+    let next = upstream.request().await;
+    assert_eq!(next.all("host"), [at("c")]);
+    next.ok("{}").await;
+    assert_eq!(client.answer().await.status(), 200);
+
+    // A host that may not have the token gets none.
+    client.send(write(READ, "")).await;
+    upstream.request().await.answer(redirect("c.localhost.example")).await;
+    assert_eq!(client.answer().await.outcome(), Some("answered"));
+    client.send(write(READ, "")).await;
+    let next = upstream.request().await;
+    assert_eq!(next.all("host"), [at("c")]);
+    next.ok("[]").await;
+    assert_eq!(client.answer().await.status(), 200);
 }
 
 #[tokio::test]

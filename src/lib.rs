@@ -51,9 +51,10 @@
 //!
 //! # What it deliberately does not do
 //!
-//! It repeats no order, follows no redirect, caches nothing, and alters neither query nor body. It decides nothing
-//! about trading. It is no general gateway: one process serves one user in one environment. It stores no password.
-//! And it protects nobody from whoever reaches its port: there are no caller keys yet, so it listens on loopback.
+//! It repeats no order, follows no redirect but where the session itself moves, caches nothing, and alters neither
+//! query nor body. It decides nothing about trading. It is no general gateway: one process serves one user in one
+//! environment. It stores no password. And it protects nobody from whoever reaches its port: there are no caller keys
+//! yet, so it listens on loopback.
 
 pub mod admin;
 pub mod app;

@@ -35,6 +35,14 @@ impl Origin {
         self.port
     }
 
+    /// Reads a URL that names a host and nothing behind it, not even `/v1`: for an API whose paths are its own, where
+    /// what stands there would be left out without a word.
+    pub fn bare(url: &str) -> Result<Self, OriginError> {
+        let origin: Self = url.parse()?;
+        let has_path = url.parse::<Uri>().is_ok_and(|uri| !matches!(uri.path(), "" | "/"));
+        if has_path { Err(OriginError::Prefix) } else { Ok(origin) }
+    }
+
     /// `https` at this host and its usual port: how a host name from `apiHosts` becomes an origin.
     pub fn https(host: &str) -> Result<Self, OriginError> {
         format!("https://{host}").parse()
@@ -106,6 +114,9 @@ pub enum OriginError {
     /// Something other than `/v1` behind the host: paths are the caller's.
     #[error("only a host, with or without /v1 behind it: paths come from the caller")]
     Path,
+    /// `/v1` behind the host of another API.
+    #[error("only a host, with nothing behind it: paths come from the caller, and are sent as they are")]
+    Prefix,
     /// Plain HTTP would carry the token in the clear.
     #[error(
         "plain http is for loopback addresses only, since the token would travel in the clear: use https"
@@ -140,6 +151,17 @@ mod tests {
             assert_eq!((origin.to_string().as_str(), origin.host(), origin.port()), (text, host, port));
             assert_eq!(origin.to_string().parse::<Origin>().unwrap(), origin);
         }
+    }
+
+    #[test]
+    fn a_bare_origin_has_no_path_at_all() {
+        for url in ["https://example.com", "https://example.com/", "http://127.0.0.1:9000"] {
+            assert_eq!(Origin::bare(url), url.parse(), "{url}");
+        }
+        for url in ["https://example.com/v1", "https://example.com/v1/"] {
+            assert_eq!(Origin::bare(url).unwrap_err(), OriginError::Prefix, "{url}");
+        }
+        assert_eq!(Origin::bare("https://example.com/v2").unwrap_err(), OriginError::Path);
     }
 
     #[test]

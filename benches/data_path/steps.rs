@@ -8,7 +8,7 @@ use tradovate_proxy::{
     http1::{BodyDecoder, Framing, HeadScanner, RequestHead, ResponseHead, Scanned},
     hygiene::Received,
     origin::Origin,
-    proxy::route::Route,
+    proxy::{Api, route::Route},
     tradovate::Endpoints,
 };
 
@@ -47,7 +47,8 @@ fn request(criterion: &mut Criterion, name: &str, head: &'static str, body: &'st
     });
     group.bench_function("route", |bencher| {
         bencher.iter(|| {
-            let route = Route::of(black_box(&read), bytes, endpoints, &[]).expect("the route is open");
+            let route = Route::of(black_box(&read), bytes, Api::Tradovate, endpoints, &[])
+                .expect("the route is open");
             route.endpoint.index
         });
     });
@@ -65,7 +66,7 @@ fn request(criterion: &mut Criterion, name: &str, head: &'static str, body: &'st
             let scanned = HeadScanner::default().scan(black_box(bytes));
             assert_eq!(scanned, Scanned::Complete(bytes.len()));
             read.read(bytes).expect("the head is well formed");
-            let route = Route::of(&read, bytes, endpoints, &[]).expect("the route is open");
+            let route = Route::of(&read, bytes, Api::Tradovate, endpoints, &[]).expect("the route is open");
             let received = Received::new(&read, bytes, route.target, body);
             let authorized = received.scrub().authorize(bearer, origin);
             let [head, _] = authorized.encode(&mut wire).parts();

@@ -96,6 +96,7 @@ impl App {
         let (renewer, session) = session(seat, config.policy, tls.clone(), &registry)?;
         let proxy = Proxy {
             session: session.clone(),
+            api: config.api,
             endpoints: Endpoints::new(),
             limits: config.limits,
             timeouts: config.timeouts,

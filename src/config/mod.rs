@@ -23,6 +23,7 @@
 //!   parsed; errors never quote the value of a credential, since the classic slip is to put the secret where the
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 
+mod api;
 mod credentials;
 mod environment;
 mod file;
@@ -45,8 +46,7 @@ use crate::{
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
-    tradovate::{self, TrustedSuffixes},
-    upstream,
+    tradovate, upstream,
 };
 
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
@@ -71,6 +71,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
     pub admin_hosts: Vec<String>,
+    /// Which API is forwarded to.
+    pub api: proxy::Api,
     /// Replaces the environment's own origin.
     pub upstream: Option<Origin>,
     /// Trusted besides the public roots.
@@ -136,17 +138,25 @@ impl Config {
     fn read(purpose: Purpose, layers: &mut Layers<'_>) -> Self {
         use setting as s;
 
-        let (credentials, environment, upstream, upstream_ca) = match purpose {
+        let (credentials, environment, (api, upstream), upstream_ca) = match purpose {
             Purpose::Serve => {
                 let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
                 let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
-                (credentials, environment, upstream(layers, environment), ca)
+                let logs_in = layers.value(&s::SOURCE, |text| match text {
+                    "tradovate" => Ok(true),
+                    "static" | "oauth2" => Ok(false),
+                    _ => Err(Invalid::Choice { of: "tradovate, static, oauth2" }),
+                });
+                (credentials, environment, api::read(layers, environment, logs_in), ca)
             }
-            Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
+            Purpose::Sandbox => {
+                (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new())
+            }
         };
         let (listen, admin_listen) = listeners(layers);
         Self {
             environment,
+            api,
             listen,
             admin_listen,
             admin_hosts: layers
@@ -208,16 +218,6 @@ fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
         layers.refuse(&setting::ENV, Fault::Unconfirmed);
     }
     environment
-}
-
-/// The origin in the environment's place: not a way around what `live` asks for.
-fn upstream(layers: &mut Layers<'_>, environment: tradovate::Environment) -> Option<Origin> {
-    let origin = layers.optional(&setting::UPSTREAM_URL, |text| Ok(text.parse::<Origin>()?))?;
-    let is_tradovates = TrustedSuffixes::default().covers(origin.host());
-    if is_tradovates && origin.host().starts_with("live") && environment != tradovate::Environment::Live {
-        layers.refuse(&setting::UPSTREAM_URL, Fault::LiveInDisguise { host: origin.host().to_owned() });
-    }
-    Some(origin)
 }
 
 /// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,

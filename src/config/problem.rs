@@ -159,6 +159,18 @@ pub enum Fault {
         /// The host.
         host: String,
     },
+    /// Another API, without its address.
+    #[error("another API has no address of its own here")]
+    Nowhere,
+    /// Another API, with tokens from Tradovate's login.
+    #[error("Tradovate's login opens no session with another API")]
+    ForeignLogin,
+    /// Tradovate's own host, as another API.
+    #[error("{host} is Tradovate's, and as another API it would show callers the token")]
+    TradovateAsOther {
+        /// The host.
+        host: String,
+    },
     /// An address beyond loopback, without the setting that allows it.
     #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
     Open {
@@ -193,6 +205,12 @@ impl Fault {
                 "set TRADOVATE_PROXY_ENV=live and TRADOVATE_PROXY_LIVE=yes (then this URL is not needed)"
                     .to_owned(),
             ),
+            Self::Nowhere => Some("set TRADOVATE_PROXY_UPSTREAM_URL as well".to_owned()),
+            Self::ForeignLogin => Some(
+                "set TRADOVATE_PROXY_SOURCE=oauth2 or static as well, or use TRADOVATE_PROXY_API=tradovate"
+                    .to_owned(),
+            ),
+            Self::TradovateAsOther { .. } => Some("use TRADOVATE_PROXY_API=tradovate".to_owned()),
             Self::Open { address } => Some(format!(
                 "use 127.0.0.1:{port}, and run the callers on the same machine or in the same network namespace \
                  (a sidecar); or, if a firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",

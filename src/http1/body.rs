@@ -15,10 +15,10 @@ pub enum Framing {
 }
 
 /// Takes the framing off a body that arrives in pieces.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BodyDecoder(State);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Done,
     Length(u64),
@@ -90,7 +90,7 @@ impl BodyDecoder {
 }
 
 /// The chunked coding (RFC 9112 §7.1), one byte of framing at a time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Chunked {
     at: At,
     /// Size of the chunk being read, then what is left of it.

@@ -7,9 +7,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use crate::{
-    auth::{State, Status},
     http1::BadRequest,
-    proxy::route::Refusal,
+    proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent, UpstreamError},
 };
 
@@ -54,35 +53,6 @@ pub enum ProxyError {
     Upstream(#[from] Failure),
 }
 
-/// The session, as it was when a request found no token.
-#[derive(Debug)]
-pub struct NoToken {
-    state: State,
-    reason: Option<String>,
-    advice: Option<String>,
-    retry_after: u64,
-}
-
-impl NoToken {
-    /// What `status` means at `now` to a caller who has to wait.
-    pub fn new(status: &Status, now: jiff::Timestamp) -> Self {
-        let seconds = status.next.map_or(UNPLANNED, |(_, at)| at.duration_since(now).as_secs() + 1);
-        Self {
-            state: status.state,
-            reason: status.reason.clone(),
-            advice: status.advice.clone(),
-            retry_after: u64::try_from(seconds).unwrap_or(0).clamp(1, LONGEST_RETRY_AFTER),
-        }
-    }
-}
-
-impl std::fmt::Display for NoToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the session is {}", self.state.name())?;
-        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
-    }
-}
-
 /// What an answer of ours says, apart from its framing.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -105,7 +75,7 @@ pub struct Problem {
 impl Problem {
     /// The body, as RFC 9457 has it.
     pub fn to_json(&self) -> Vec<u8> {
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:tradovate-proxy:problem:{}", self.code),
             "title": self.status.canonical_reason().unwrap_or("Problem"),
             "status": self.status.as_u16(),
@@ -114,6 +84,11 @@ impl Problem {
             "help": self.help,
             "outcome": outcome_name(self.sent),
         });
+        // Tradovate refuses with this field, mostly under 200, so some clients look for nothing else. They take it for
+        // a refusal, which it must not say where the outcome is unknown.
+        if self.sent == Sent::No {
+            body["errorText"] = json!(self.detail);
+        }
         let mut body = body.to_string().into_bytes();
         body.push(b'\n');
         body
@@ -162,14 +137,12 @@ impl ProxyError {
             ),
             Self::Refused(refusal) => refused(*refusal),
             Self::NoToken(no_token) => Problem {
-                retry_after: Some(no_token.retry_after),
+                retry_after: Some(no_token.retry_after()),
                 ..Problem::refused(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "no-token",
                     format!("there is no live access token to send this request with: {no_token}"),
-                    no_token.advice.as_deref().unwrap_or(
-                        "try again after the time in Retry-After; /status on the admin listener says more",
-                    ),
+                    no_token.help(),
                 )
             },
             Self::CallerLeft => Problem::refused(
@@ -344,15 +317,9 @@ fn upstream(failure: &Failure) -> Problem {
     };
     Problem {
         sent: *sent,
-        ..Problem::refused(status, code, format!("there is no answer from Tradovate: {error}"), help)
+        ..Problem::refused(status, code, format!("there is no answer from upstream: {error}"), help)
     }
 }
-
-/// Seconds to wait for a session that somebody has to mend first; as on the admin listener.
-const UNPLANNED: i64 = 30;
-
-/// An hour: Tradovate's own hold-off.
-const LONGEST_RETRY_AFTER: u64 = 3600;
 
 #[cfg(test)]
 mod tests {
@@ -368,6 +335,7 @@ mod tests {
         assert_eq!(body["outcome"], "unknown");
         assert_eq!(error.label(), "unknown-timeout");
         assert!(body["help"].as_str().unwrap().contains("before you send it again"));
+        assert_eq!(body.get("errorText"), None, "who reads only this would take it for a refusal");
     }
 
     #[test]
@@ -376,14 +344,7 @@ mod tests {
         let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });
         assert_eq!((error.problem().status.as_u16(), error.label()), (502, "connect-failed"));
         assert!(error.problem().help.contains("safe to try again"));
-    }
-
-    #[test]
-    fn nobody_is_told_to_come_back_in_a_second_where_nothing_is_planned() {
-        let now = jiff::Timestamp::UNIX_EPOCH;
-        let mut status = Status::starting(now);
-        assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(30));
-        status.next = Some((crate::auth::machine::Step::Probe, now + Duration::from_secs(7200)));
-        assert_eq!(ProxyError::NoToken(NoToken::new(&status, now)).problem().retry_after, Some(3600));
+        let body: serde_json::Value = serde_json::from_slice(&error.problem().to_json()).unwrap();
+        assert_eq!(body["errorText"], body["detail"]);
     }
 }

@@ -7,18 +7,18 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::{
-    auth::Generation,
-    hygiene::{Received, Scrubbed},
+    hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
+        forward::forward,
         inbound::{Head, Stop},
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route},
     },
     tradovate::Effect,
-    upstream::{self, Answer, Choice, Failure, Prepared, Sent},
+    upstream::{Answer, Failure, Sent},
 };
 
 /// What becomes of the connection.
@@ -52,7 +52,7 @@ async fn serve(
 
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
-    let route = Route::of(&head.read, &head.bytes, &proxy.endpoints, &proxy.content_types)?;
+    let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await?;
     observation.is_read();
@@ -70,13 +70,12 @@ async fn serve(
     let mut outbound = worker.outbound(stream, buffer, Some(head));
     match route.by {
         Answerer::Proxy(call) => {
-            let body = compat::answer(call, &*worker.token()?, worker.now());
+            let body = compat::answer(call, &*worker.token()?, worker.now(), worker.skew());
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
-            let effect = route.endpoint.effect;
-            let answer = forward(worker, request, effect, wire, &mut outbound, observation).await?;
+            let answer = forward(worker, request, route.endpoint, wire, &mut outbound, observation).await?;
             pass_on(answer, &mut outbound, observation).await
         }
     }
@@ -88,118 +87,6 @@ fn has_left(stream: &TcpStream) -> bool {
     match SockRef::from(stream).peek(&mut byte) {
         Ok(bytes) => bytes == 0,
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-    }
-}
-
-/// Sends a request and waits for the head of its answer.
-///
-/// It goes out once. There is one second try, and only where the first cannot have done anything: if it failed on
-/// a connection that had waited before a byte of it had left; or, for a `read`, if that connection died without
-/// answering, or the token has been replaced since it was refused.
-async fn forward(
-    worker: &Worker,
-    request: Scrubbed<'_>,
-    effect: Effect,
-    wire: &mut Vec<u8>,
-    outbound: &mut Outbound<'_>,
-    observation: &mut Observation<'_>,
-) -> Result<Answer, ProxyError> {
-    let first = attempt(worker, request, Choice::Any, wire, outbound, observation).await;
-    let choice = match &first {
-        Ok(tried) if effect == Effect::Read && tried.is_refused_as_outdated(worker) => Choice::Any,
-        Err(missed) if missed.may_repeat(effect) => Choice::Fresh,
-        Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
-    };
-    let second = attempt(worker, request, choice, wire, outbound, observation).await;
-    match (first, second) {
-        // What the first try is known to have done outweighs what the second could not do.
-        (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
-        (Err(missed), Err(_)) if missed.has_left() => Err(missed.error),
-        (Err(_), Err(missed)) => Err(missed.error),
-    }
-}
-
-/// An answer, and which token was sent for it.
-struct Tried {
-    answer: Answer,
-    generation: Generation,
-}
-
-/// No answer.
-struct Missed {
-    error: ProxyError,
-    /// Whether it was missed on a connection that had waited.
-    on_reused: bool,
-}
-
-/// Sends the request once.
-async fn attempt(
-    worker: &Worker,
-    request: Scrubbed<'_>,
-    choice: Choice,
-    wire: &mut Vec<u8>,
-    outbound: &mut Outbound<'_>,
-    observation: &mut Observation<'_>,
-) -> Result<Tried, Missed> {
-    let (prepared, generation, on_reused) = loop {
-        let origin = worker.token()?.origin.clone();
-        let lease = worker.upstream.lease(&origin, choice).await?;
-        let opened_in = lease.opened_in();
-        observation.was_elsewhere(opened_in.unwrap_or_default());
-
-        // The token of this very moment, after the connection stands; and only over the way it was issued for.
-        let session = worker.token()?;
-        if lease.leads_to(&session.origin) {
-            let request = request.authorize(&session.bearer, &session.origin);
-            break (lease.prepare(&request, wire)?, session.generation, opened_in.is_none());
-        }
-    };
-    observation.is_sent();
-    let answer = answer_to(prepared, outbound).await;
-    observation.is_answered();
-    let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
-    if answer.status() == StatusCode::UNAUTHORIZED {
-        worker.proxy.session.report(generation, "other", crate::auth::Sign::Refused);
-    }
-    Ok(Tried { answer, generation })
-}
-
-async fn answer_to(request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result<Answer, Failure> {
-    let mut answer = request.send().await?;
-    while answer.head().await? == upstream::Head::Interim {
-        // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
-        // read to its answer all the same, so that its outcome is known.
-        let _ = outbound.interim(&answer).await;
-    }
-    Ok(answer)
-}
-
-impl Tried {
-    fn is_refused_as_outdated(&self, worker: &Worker) -> bool {
-        self.answer.status() == StatusCode::UNAUTHORIZED
-            && worker.token().is_ok_and(|session| session.generation > self.generation)
-    }
-}
-
-impl Missed {
-    fn has_left(&self) -> bool {
-        matches!(&self.error, ProxyError::Upstream(Failure { sent: Sent::Maybe, .. }))
-    }
-
-    fn may_repeat(&self, effect: Effect) -> bool {
-        let ProxyError::Upstream(Failure { error, sent }) = &self.error else { return false };
-        self.on_reused
-            && match sent {
-                Sent::No => !error.is_timeout(),
-                Sent::Maybe => effect == Effect::Read && error.is_stale_connection(),
-            }
-    }
-}
-
-/// Before anything was sent.
-impl<E: Into<ProxyError>> From<E> for Missed {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), on_reused: false }
     }
 }
 

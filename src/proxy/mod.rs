@@ -7,7 +7,8 @@
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
-//!                           upstream  one lease, sent at most once     (crate::upstream)
+//!               forward     upstream  one lease, sent at most once     (crate::upstream)
+//!                           learn     what the answer says of the session
 //!                           outbound  stream the answer back
 //! ```
 //!
@@ -22,9 +23,11 @@ mod draining;
 mod error;
 mod exchange;
 mod farewells;
+mod forward;
 mod inbound;
 mod limits;
 mod metrics;
+mod no_token;
 mod outbound;
 pub mod route;
 
@@ -37,13 +40,15 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{net::TcpStream, time::Instant};
 
 pub use compat::PLACEHOLDER;
-pub use error::{NoToken, Problem, ProxyError};
+pub use error::{Problem, ProxyError};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
+pub use no_token::NoToken;
+pub use route::Api;
 
 use crate::{
     auth::{Current, Reader},
@@ -58,7 +63,9 @@ use crate::{
 pub struct Proxy {
     /// Where the token comes from.
     pub session: Reader,
-    /// What each path does.
+    /// Which API is in front of us.
+    pub api: Api,
+    /// What each path of Tradovate's does.
     pub endpoints: Endpoints,
     /// Bounds on what callers hold.
     pub limits: Limits,
@@ -109,6 +116,11 @@ impl Worker {
 
     fn now(&self) -> Timestamp {
         self.proxy.clock.now()
+    }
+
+    /// Upstream's clock minus ours, as far as an answer has told.
+    fn skew(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.proxy.session.status().clock_skew_seconds.unwrap_or_default())
     }
 
     fn admit(&self) -> Result<Permit<'_>, ProxyError> {

@@ -2,6 +2,7 @@
 
 use std::{io, io::Write as _, time::Duration};
 
+use http::StatusCode;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
@@ -109,6 +110,9 @@ impl Outbound<'_> {
         if !has_date {
             self.date();
         }
+        if might_be_ours(answer.status()) {
+            field(self.buffer, OUTCOME, ANSWERED);
+        }
         // Writing to a Vec cannot fail.
         let _ = match answer.length() {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
@@ -127,7 +131,7 @@ impl Outbound<'_> {
         self.buffer.clear();
         let reason = problem.status.canonical_reason().unwrap_or_default();
         self.status_line(problem.status.as_u16(), reason.as_bytes());
-        field(self.buffer, "X-Proxy-Outcome", outcome_name(problem.sent).as_bytes());
+        field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
         if let Some(seconds) = problem.retry_after {
             field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
         }
@@ -195,6 +199,18 @@ impl Outbound<'_> {
         if self.is_broken { Err(Cut::Caller) } else { Ok(()) }
     }
 }
+
+/// Whether a caller might take upstream's answer for one that the proxy made in its place, and so for a request
+/// that was not sent: a proxy may want credentials, or lead elsewhere, by itself.
+fn might_be_ours(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+    )
+}
+
+const OUTCOME: &str = "X-Proxy-Outcome";
+const ANSWERED: &[u8] = b"answered";
 
 fn field(buffer: &mut Vec<u8>, name: &str, value: &[u8]) {
     buffer.extend_from_slice(name.as_bytes());

@@ -9,6 +9,16 @@ use crate::{
     tradovate::{Effect, Endpoint, Endpoints},
 };
 
+/// What is in front of us: which paths there are, and what is known of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    /// Tradovate's, below `/v1`: the table of endpoints says what each path does.
+    #[default]
+    Tradovate,
+    /// Any other: every path is one, none is known, and so none is ever repeated.
+    Other,
+}
+
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Route<'a> {
@@ -70,6 +80,7 @@ impl<'a> Route<'a> {
     pub fn of(
         head: &RequestHead,
         bytes: &'a [u8],
+        api: Api,
         endpoints: &'a Endpoints,
         content_types: &[String],
     ) -> Result<Self, Refusal> {
@@ -87,24 +98,34 @@ impl<'a> Route<'a> {
         if !has_one_reading(path) {
             return Err(Refusal::AmbiguousPath);
         }
-        let below = below_v1(path);
-        // Tradovate: the OAuth token call is served without /v1 too.
-        let lookup = below.unwrap_or(path).trim_end_matches('/');
-        let by = match session_call(lookup) {
-            Some(call) => Answerer::Proxy(call),
-            None if below.is_none() => return Err(Refusal::NotTheApi),
-            None => Answerer::Upstream,
+        let (endpoint, by) = match api {
+            Api::Tradovate => tradovates(path, endpoints)?,
+            Api::Other => (endpoints.other(), Answerer::Upstream),
         };
-        let endpoint = endpoints.find(lookup);
-        let is_token_call = starts_with_ignoring_case(lookup, "/auth/") && endpoint.effect != Effect::Read;
-        if by == Answerer::Upstream && (endpoint.effect == Effect::Auth || is_token_call) {
-            return Err(Refusal::Credentials);
-        }
         if by == Answerer::Upstream && !is_acceptable_body(head, bytes, content_types) {
             return Err(Refusal::ContentType);
         }
         Ok(Self { target, endpoint, by })
     }
+}
+
+/// What Tradovate has at `path`, and who answers for it.
+fn tradovates<'a>(path: &str, endpoints: &'a Endpoints) -> Result<(&'a Endpoint, Answerer), Refusal> {
+    let below = below_v1(path);
+    // Tradovate: the OAuth token call is served without /v1 too.
+    let lookup = below.unwrap_or(path).trim_end_matches('/');
+    let endpoint = endpoints.find(lookup);
+    if let Some(call) = session_call(lookup) {
+        return Ok((endpoint, Answerer::Proxy(call)));
+    }
+    if below.is_none() {
+        return Err(Refusal::NotTheApi);
+    }
+    let is_token_call = starts_with_ignoring_case(lookup, "/auth/") && endpoint.effect != Effect::Read;
+    if endpoint.effect == Effect::Auth || is_token_call {
+        return Err(Refusal::Credentials);
+    }
+    Ok((endpoint, Answerer::Upstream))
 }
 
 /// RFC 9112 §3.2: origin-form, or the absolute-form that a server must accept, if it names the `Host`.
@@ -126,8 +147,11 @@ fn origin_form<'a>(head: &RequestHead, bytes: &'a [u8]) -> Result<&'a str, Refus
 /// backslash, and nothing percent-encoded that has a plain form or ends a segment.
 fn has_one_reading(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else { return false };
+    if inner.is_empty() {
+        return true;
+    }
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    if inner.split('/').any(|segment| matches!(segment, "" | "." | "..")) && !inner.is_empty() {
+    if inner.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
         return false;
     }
     let mut rest = inner.bytes();
@@ -190,11 +214,19 @@ mod tests {
     use super::*;
 
     fn judge(request_line: &str, fields: &str) -> Result<(String, &'static str, Answerer), Refusal> {
+        judge_for(Api::Tradovate, request_line, fields)
+    }
+
+    fn judge_for(
+        api: Api,
+        request_line: &str,
+        fields: &str,
+    ) -> Result<(String, &'static str, Answerer), Refusal> {
         let bytes = format!("{request_line} HTTP/1.1\r\nHost: localhost:8080\r\n{fields}\r\n");
         let mut head = RequestHead::default();
         head.read(bytes.as_bytes()).unwrap();
         let endpoints = Endpoints::new();
-        let route = Route::of(&head, bytes.as_bytes(), &endpoints, &[])?;
+        let route = Route::of(&head, bytes.as_bytes(), api, &endpoints, &[])?;
         Ok((route.target.to_owned(), route.endpoint.operation, route.by))
     }
 
@@ -261,6 +293,40 @@ mod tests {
             assert_eq!(judge(line, "").unwrap_err(), refusal, "{line}");
         }
         assert_eq!(judge("GET http://LOCALHOST:8080/v1/account/list", "").unwrap().0, "/v1/account/list");
+    }
+
+    #[test]
+    fn another_api_has_any_path_and_none_that_is_known() {
+        for target in [
+            "/",
+            "/?a=b",
+            "/api/v3/orders/7/",
+            "/v1/account/list",
+            "/v1/auth/accesstokenrequest",
+            "/v1/user/modifypassword",
+            "/auth/oauthtoken",
+            "/metrics",
+        ] {
+            let judged = judge_for(Api::Other, &format!("POST {target}"), "").unwrap();
+            assert_eq!(judged, (target.to_owned(), "other", Answerer::Upstream), "{target}");
+        }
+        for (line, refusal) in [
+            ("CONNECT /a", Refusal::Method),
+            ("TRACE /a", Refusal::Method),
+            ("OPTIONS *", Refusal::Target),
+            ("GET http://evil.example/a", Refusal::Target),
+            ("GET //", Refusal::AmbiguousPath),
+            ("GET /a//b", Refusal::AmbiguousPath),
+            ("GET /a/../b", Refusal::AmbiguousPath),
+            ("GET /a;b", Refusal::AmbiguousPath),
+            ("GET /a%2fb", Refusal::AmbiguousPath),
+        ] {
+            assert_eq!(judge_for(Api::Other, line, "").unwrap_err(), refusal, "{line}");
+        }
+        let websocket = judge_for(Api::Other, "GET /ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+        assert_eq!(websocket.unwrap_err(), Refusal::Upgrade);
+        let text = judge_for(Api::Other, "POST /a", "Content-Length: 2\r\nContent-Type: text/plain\r\n");
+        assert_eq!(text.unwrap_err(), Refusal::ContentType);
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl Endpoints {
         }
     }
 
+    /// What stands for every path that the table does not know: [`OTHER`].
+    pub fn other(&self) -> &Endpoint {
+        &self.other
+    }
+
     /// Every endpoint in the order of [`Endpoint::index`], the unknown one last.
     pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
         self.known.iter().chain([&self.other])

@@ -171,6 +171,12 @@ impl Http1 {
         Ok((!data.is_empty()).then_some(data))
     }
 
+    /// Whether the body has ended already without a byte, as far as what has been read tells. Takes nothing.
+    pub(super) fn has_ended_empty(&self) -> bool {
+        let mut ahead = self.decoder.clone();
+        ahead.step(&self.inbox[self.start..]).is_ok_and(|step| step.take == 0) && ahead.is_done()
+    }
+
     pub(super) fn trailers(&self) -> &[u8] {
         self.decoder.trailers()
     }

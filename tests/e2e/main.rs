@@ -5,8 +5,9 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time;
-//! [`observability`].
+//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
+//! size; [`session`], time; [`stock_clients`], those that log in by themselves; [`observability`]; and [`other_api`],
+//! in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +20,10 @@ mod answers;
 mod forwarding;
 mod headers;
 mod observability;
+mod other_api;
 mod outcomes;
 mod refusals;
 mod session;
+mod signs;
+mod stock_clients;
 mod streaming;

@@ -3,13 +3,8 @@
 //! The rule: an order goes out at most once, and of every request its caller learns whether it was answered, was
 //! not sent, or has an unknown outcome; and "not sent" is never said of a request that upstream has seen.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tradovate_proxy::{
-    auth::State,
-    sandbox::{Action, Fault, OldToken},
-};
+use tradovate_proxy::sandbox::{Action, Fault};
 
 use crate::support::{
     Answer, Client, RawUpstream,
@@ -257,26 +252,6 @@ async fn an_order_whose_caller_has_left_is_still_read_to_its_answer() {
 }
 
 #[tokio::test]
-async fn redirects_are_passed_back_and_never_followed() {
-    for way in Way::ALL {
-        let stage = Stage::by(way).await;
-        let elsewhere = format!("http://{}/v1/order/list", stage.sandbox.http_addr());
-        for status in [301, 302, 303, 307, 308] {
-            for (request, path, body) in [(READ, "account/list", ""), (ORDERS, "order/placeorder", ORDER)] {
-                let headers = vec![("location".to_owned(), elsewhere.clone())];
-                let respond = Action::Respond { status, headers, body: String::new() };
-                stage.control().inject(Fault::next(path, respond));
-                let answer = stage.ask(request, body).await;
-                assert_eq!(answer.status(), status, "{way:?} {request}");
-                assert_eq!(answer.header("location"), Some(elsewhere.as_str()), "{way:?} {request}");
-            }
-        }
-        assert!(stage.seen().iter().all(|seen| !seen.path().ends_with("order/list")), "{way:?}");
-        assert_eq!(stage.seen().len(), 10, "{way:?}");
-    }
-}
-
-#[tokio::test]
 async fn not_sent_is_never_said_of_a_request_that_upstream_has_seen() {
     let faults = [
         Action::Close,
@@ -350,49 +325,4 @@ async fn an_order_of_which_only_a_part_could_be_written_has_an_unknown_outcome()
             assert_eq!(stage.seen().len(), 1, "{way:?} warm {warm}: {:?}", stage.seen());
         }
     }
-}
-
-#[tokio::test]
-async fn a_401_to_a_token_that_has_been_replaced_since_sends_a_read_once_more_and_an_order_never() {
-    let (mut upstream, proxy) = raw().await;
-    let mut client = proxy.client().await;
-    let denied = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 16\r\n\r\nAccess is denied";
-    let mut generation = 1;
-    for (request, body, sent_again) in [(READ, "", true), (ORDERS, ORDER, false)] {
-        client.send(write(request, body)).await;
-        let first = upstream.request().await;
-        assert_eq!(first.all("authorization"), [format!("Bearer SIM-access-raw-{generation}")]);
-        // The token is renewed while the answer is awaited.
-        upstream.clock.advance(Duration::from_secs(70 * 60)).unwrap();
-        generation += 1;
-        proxy.reaches_generation(generation).await;
-        first.answer(denied).await;
-        if sent_again {
-            let second = upstream.request().await;
-            assert_eq!(second.all("authorization"), [format!("Bearer SIM-access-raw-{generation}")]);
-            // Whatever comes now is the answer.
-            second.answer(denied).await;
-        }
-        let answer = client.answer().await;
-        assert_eq!((answer.status(), answer.text(), answer.outcome()), (401, "Access is denied", None));
-        upstream.is_untouched();
-    }
-    // A 401 to the token in use is the answer, for a read too.
-    client.send(write(READ, "")).await;
-    upstream.request().await.answer(denied).await;
-    assert_eq!(client.answer().await.status(), 401);
-    upstream.is_untouched();
-}
-
-#[tokio::test]
-async fn a_broker_that_ends_old_tokens_at_renewal_fails_no_read() {
-    let stage = Stage::new().await;
-    stage.control().change_rules(|rules| rules.old_token = OldToken::Dies);
-    let mut client = stage.client().await;
-    for generation in 2..5 {
-        stage.clock.advance(Duration::from_secs(70 * 60)).unwrap();
-        stage.proxy.reaches_generation(generation).await;
-        assert_eq!(client.ask(READ, "").await.status(), 200);
-    }
-    assert_eq!(stage.proxy.session.status().state, State::Live);
 }

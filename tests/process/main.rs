@@ -7,6 +7,7 @@
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`restart`]: what the next process knows of the last one
+//! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
 //! - [`documents`]: that the documents speak of this program
 
@@ -17,4 +18,5 @@ mod drain;
 mod leaks;
 mod restart;
 mod startup;
+mod stock_client;
 mod support;

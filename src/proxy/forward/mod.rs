@@ -1,0 +1,180 @@
+//! Sending one request, learning from its answer what it says of the session, and the one second try.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::{
+    auth::{Generation, Reader, Sign},
+    hygiene::Scrubbed,
+    origin::Origin,
+    proxy::{ProxyError, Worker, metrics::Observation, outbound::Outbound},
+    tradovate::{Effect, Endpoint},
+    upstream::{self, Answer, Choice, Failure, Prepared, Sent},
+};
+
+/// Sends a request and waits for the head of its answer.
+///
+/// It goes out once. There is one second try, and only where the first cannot have done anything: if it failed on
+/// a connection that had waited before a byte of it had left; or, for a `read`, if that connection died without
+/// answering, or the token has been replaced since it was refused, or the session has moved to another origin since
+/// it was redirected.
+pub(super) async fn forward(
+    worker: &Worker,
+    request: Scrubbed<'_>,
+    endpoint: &Endpoint,
+    wire: &mut Vec<u8>,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<Answer, ProxyError> {
+    let first = attempt(worker, request, endpoint, Choice::Any, wire, outbound, observation).await;
+    let choice = match &first {
+        Ok(tried) if endpoint.effect == Effect::Read && tried.is_outdated(worker, observation).await => {
+            Choice::Any
+        }
+        Err(missed) if missed.may_repeat(endpoint.effect) => Choice::Fresh,
+        Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
+    };
+    let second = attempt(worker, request, endpoint, choice, wire, outbound, observation).await;
+    match (first, second) {
+        // What the first try is known to have done outweighs what the second could not do.
+        (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
+        (Err(missed), Err(_)) if missed.has_left() => Err(missed.error),
+        (Err(_), Err(missed)) => Err(missed.error),
+    }
+}
+
+/// An answer, which token was sent for it, and where.
+struct Tried {
+    answer: Answer,
+    generation: Generation,
+    origin: Arc<Origin>,
+}
+
+/// No answer.
+struct Missed {
+    error: ProxyError,
+    /// Whether it was missed on a connection that had waited.
+    on_reused: bool,
+}
+
+/// Sends the request once.
+async fn attempt(
+    worker: &Worker,
+    request: Scrubbed<'_>,
+    endpoint: &Endpoint,
+    choice: Choice,
+    wire: &mut Vec<u8>,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<Tried, Missed> {
+    let (prepared, generation, origin, on_reused) = loop {
+        let origin = worker.token()?.origin.clone();
+        let lease = worker.upstream.lease(&origin, choice).await?;
+        let opened_in = lease.opened_in();
+        observation.was_elsewhere(opened_in.unwrap_or_default());
+
+        // The token of this very moment, after the connection stands; and only over the way it was issued for.
+        let session = worker.token()?;
+        if lease.leads_to(&session.origin) {
+            let request = request.authorize(&session.bearer, &session.origin);
+            break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
+        }
+    };
+    observation.is_sent();
+    let answer = answer_to(prepared, outbound).await;
+    observation.is_answered();
+    let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
+    let tried = Tried { answer, generation, origin };
+    tried.tell(&worker.proxy.session, endpoint.operation);
+    Ok(tried)
+}
+
+async fn answer_to(request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result<Answer, Failure> {
+    let mut answer = request.send().await?;
+    while answer.head().await? == upstream::Head::Interim {
+        // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
+        // read to its answer all the same, so that its outcome is known.
+        let _ = outbound.interim(&answer).await;
+    }
+    Ok(answer)
+}
+
+impl Tried {
+    /// Tells the renewer what the answer says of the session.
+    fn tell(&self, session: &Reader, operation: &'static str) {
+        if let Some(location) = self.moved_to() {
+            return session.report_moved(self.generation, location);
+        }
+        match sign(self.answer.status(), || self.answer.is_wordless()) {
+            Some(sign) => session.report(self.generation, operation, sign),
+            None => session.report_well(),
+        }
+    }
+
+    /// Tradovate: 307, with the request's own path behind another host, means that the session lives there now.
+    fn moved_to(&self) -> Option<&str> {
+        let is_redirect =
+            matches!(self.answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        is_redirect.then(|| self.answer.location()).flatten()
+    }
+
+    /// Whether it was refused, or redirected, for what another session would be sent with by now.
+    async fn is_outdated(&self, worker: &Worker, observation: &mut Observation<'_>) -> bool {
+        if self.answer.status() == StatusCode::UNAUTHORIZED {
+            return worker.token().is_ok_and(|session| session.generation > self.generation);
+        }
+        if self.moved_to().is_none() {
+            return false;
+        }
+        // Where a `Location` may lead is for the renewer to judge. If it trusts this one it publishes the session
+        // anew, at that origin; if it does not, nothing comes.
+        let begun = Instant::now();
+        let patience = MOVE.min(worker.proxy.timeouts.token);
+        let newer = worker.proxy.session.newer_than(self.generation, patience).await;
+        observation.was_elsewhere(begun.elapsed());
+        newer.is_some_and(|session| *session.origin != *self.origin)
+    }
+}
+
+/// What a status says against the session, if anything.
+///
+/// Tradovate: a dead token is refused with words, a missing permission without any (401); and to the token of a
+/// session that another login has closed the answer is 408, 429 or 5xx.
+fn sign(status: StatusCode, is_wordless: impl FnOnce() -> bool) -> Option<Sign> {
+    match status.as_u16() {
+        401 if is_wordless() => Some(Sign::Denied),
+        401 => Some(Sign::Refused),
+        408 | 429 | 500..=599 => Some(Sign::Doubtful),
+        _ => None,
+    }
+}
+
+impl Missed {
+    fn has_left(&self) -> bool {
+        matches!(&self.error, ProxyError::Upstream(Failure { sent: Sent::Maybe, .. }))
+    }
+
+    fn may_repeat(&self, effect: Effect) -> bool {
+        let ProxyError::Upstream(Failure { error, sent }) = &self.error else { return false };
+        self.on_reused
+            && match sent {
+                Sent::No => !error.is_timeout(),
+                Sent::Maybe => effect == Effect::Read && error.is_stale_connection(),
+            }
+    }
+}
+
+/// Before anything was sent.
+impl<E: Into<ProxyError>> From<E> for Missed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), on_reused: false }
+    }
+}
+
+/// How long a redirected `read` waits for the session to move, unless `timeouts.token` is shorter.
+const MOVE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

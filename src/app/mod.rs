@@ -34,7 +34,7 @@ pub use signals::Signals;
 
 use crate::{
     admin::{self, Admin, Facts},
-    auth::{self, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
+    auth::{self, Orders, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
@@ -65,6 +65,7 @@ pub struct App {
     admin_listener: TcpListener,
     admin: Admin,
     renewer: Renewer<SessionClient>,
+    orders: Orders,
     workers: Workers,
     session: Reader,
 }
@@ -87,6 +88,7 @@ impl App {
             listen: listener.local_addr().map_err(AppError::Listener)?,
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
+            on_kick: config.policy.on_kick,
             clock: seat.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, tls.clone(), &registry)?;
@@ -104,8 +106,9 @@ impl App {
         let upstream = upstream::Metrics::register(&registry)?;
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session })
+        let (console, orders) = auth::console();
+        let admin = Admin::new(session.clone(), console, registry, facts)?;
+        Ok(Self { listener, admin_listener, admin, renewer, orders, workers, session })
     }
 
     /// Where callers connect.
@@ -140,8 +143,14 @@ impl App {
             // The sender says nothing: that it is gone is the message.
             while ending.changed().await.is_ok() {}
         };
+        // Until the renewer takes them, orders wait for it.
+        let _orders = self.orders;
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
-        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, ended(ending)));
+        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin.clone(), ended(ending)));
+        let stop = async {
+            stop.await;
+            self.admin.drain();
+        };
         let broken_off = tokio::select! {
             served = self.workers.run(self.listener, stop) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),

@@ -43,7 +43,7 @@
 //! |---|---|
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
-//! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics · [`sandbox`] |
+//! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
 //! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |

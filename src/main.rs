@@ -26,6 +26,8 @@ fn run() -> Exit {
     match command {
         Command::Check(flags) => cli::check(&flags, &environment),
         Command::Healthcheck(flags) => cli::healthcheck(&flags, &environment),
+        Command::Status(flags) => cli::status(&flags, &environment),
+        Command::Session(order, flags) => cli::session(&order, &flags, &environment),
         Command::Serve(flags) => {
             start(Purpose::Serve, &flags, &environment, async |config| app::serve(config).await)
         }

@@ -3,23 +3,46 @@
 //!
 //! | route | answer |
 //! |---|---|
+//! | `/` | the same as `/status`, as a page for people |
 //! | `/livez` | 200 while the process runs: a session that is down is no reason to restart, and a restart loop would be a login loop |
-//! | `/readyz` | 200 while a token is live; else 503 with the reason in one line and `Retry-After` |
+//! | `/readyz` | 200 while a token is live; else, or while the process drains, 503 with the reason in one line and `Retry-After` |
 //! | `/status` | everything known of the session, as JSON |
 //! | `/metrics` | Prometheus text |
+//! | `POST /session/renew`, `acquire`, `pause`, `resume` | the session afterwards, or why not |
 //!
-//! The invariant: nothing here changes anything, and nothing here holds a secret. `GET` and `HEAD` only, no body
-//! is read, no token is loaded other than for its expiry and generation. There is no authentication either, so
-//! the listener is on loopback unless told otherwise, and a name that resolves here by DNS rebinding is turned
-//! away (see `authority`). Heads, connections and their lives are bounded: a stuck scraper costs one slot for a
-//! minute.
+//! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
+//! expiry and generation. What changes something is an operator's order, given to the
+//! [console](crate::auth::Console) by `POST` only, and from this machine only, since there is no authentication;
+//! and no web page can give one (see `provenance`).
+//! For the same reason the listener is on loopback unless told otherwise, and a name that resolves here by DNS
+//! rebinding is turned away (see `authority`). Heads, bodies, connections and their lives are bounded: a stuck
+//! scraper costs one slot for three minutes.
 
+mod advice;
 mod authority;
+mod errand;
 mod exposition;
+mod orders;
+mod page;
+mod problem;
+mod provenance;
 mod routes;
+mod rows;
 mod status;
+mod times;
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -33,7 +56,17 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{auth, clock::Clock, origin::Origin};
+use crate::{
+    auth::{self, Console, OnKick},
+    clock::Clock,
+    origin::Origin,
+};
+
+pub use self::{
+    errand::{BadSpan, span},
+    rows::Row,
+    status::{Report, SessionReport},
+};
 
 /// What the routes answer from. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,9 +75,11 @@ pub struct Admin(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     reader: auth::Reader,
+    console: Console,
     registry: Registry,
     facts: Facts,
     started: Instant,
+    draining: AtomicBool,
 }
 
 /// What does not change while the process runs.
@@ -60,6 +95,8 @@ pub struct Facts {
     pub admin_listen: SocketAddr,
     /// Names, lower case, by which they may be called besides `localhost` and addresses.
     pub hosts: Vec<String>,
+    /// What happens when another login takes the session's place.
+    pub on_kick: OnKick,
     /// The clock that expiry is judged by.
     pub clock: Clock,
 }
@@ -67,9 +104,32 @@ pub struct Facts {
 impl Admin {
     /// Adds the process's own metrics and `tradovate_proxy_build_info` to `registry`. Fails where those are in
     /// it already.
-    pub fn new(reader: auth::Reader, registry: Registry, facts: Facts) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        reader: auth::Reader,
+        console: Console,
+        registry: Registry,
+        facts: Facts,
+    ) -> Result<Self, prometheus::Error> {
         exposition::register(&registry)?;
-        Ok(Self(Arc::new(Inner { reader, registry, facts, started: Instant::now() })))
+        let (started, draining) = (Instant::now(), AtomicBool::new(false));
+        Ok(Self(Arc::new(Inner { reader, console, registry, facts, started, draining })))
+    }
+
+    /// Says from now on that this process is not ready: it was told to stop, and a load balancer should send its
+    /// requests elsewhere.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether requests are served, and more may come.
+    fn is_ready(&self) -> bool {
+        !self.is_draining() && self.reader.current().is_some()
     }
 }
 
@@ -88,8 +148,8 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Ou
                 Ok(_) if connections.len() >= MOST_CONNECTIONS => {
                     tracing::debug!("admin connection refused: {MOST_CONNECTIONS} are open");
                 }
-                Ok((stream, _)) => {
-                    connections.spawn(converse(stream, admin.clone(), graceful.watcher()));
+                Ok((stream, peer)) => {
+                    connections.spawn(converse(stream, peer.ip(), admin.clone(), graceful.watcher()));
                 }
                 Err(error) => recover(&error).await,
             },
@@ -100,11 +160,9 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Ou
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn converse(stream: TcpStream, admin: Admin, watcher: Watcher) {
-    let service = service_fn(|request| {
-        let response = routes::respond(&admin.0, &request);
-        async { Ok::<_, Infallible>(response) }
-    });
+async fn converse(stream: TcpStream, peer: IpAddr, admin: Admin, watcher: Watcher) {
+    let service =
+        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, peer, request).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -135,7 +193,8 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 8 * 1024;
-const CONNECTION_LIFE: Duration = Duration::from_secs(60);
+/// Enough for an order, which may take as long as one attempt does (`RenewalPolicy::attempt_timeout`: two minutes).
+const CONNECTION_LIFE: Duration = Duration::from_secs(180);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -1,27 +1,45 @@
-//! From a request to its answer. Nothing here waits.
+//! From a request to its answer. Only an order is waited for.
+
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use http_body_util::Full;
+use hyper::body::Incoming;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::{
     admin::{
         Inner,
+        advice::advice,
         authority::{Addressed, addressed},
-        exposition,
-        status::Report,
+        errand::Errand,
+        exposition, orders, page,
+        status::{Report, SessionReport},
     },
     auth::Status,
 };
 
-/// The answer to `request`, whose body nobody reads. What `HEAD` must not have, hyper leaves out.
-pub(super) fn respond<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
-    let mut response = match addressed(request, &admin.facts.hosts) {
-        Addressed::Us => answer(admin, request),
+/// The answer to `request` of `peer`'s. What `HEAD` must not have, hyper leaves out.
+pub(super) async fn respond(
+    admin: &Inner,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let errand = Errand::at(request.uri().path());
+    let mut response = match addressed(&request, &admin.facts.hosts) {
+        Addressed::Us => match errand {
+            Some(errand) => orders::answer(admin, peer, errand, request).await,
+            None => look(admin, &request),
+        },
+        // Not 421, which allows a client to send it again elsewhere (RFC 9110 §15.5.20): an order was refused.
+        Addressed::Another if let Some(errand) = errand => orders::misdirected(admin, errand),
         Addressed::Another => text(
             StatusCode::MISDIRECTED_REQUEST,
             "this is not the host you asked for: use localhost or an address, or name the host in \
@@ -35,8 +53,9 @@ pub(super) fn respond<B>(admin: &Inner, request: &Request<B>) -> Response<Full<B
     response
 }
 
-fn answer<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
+fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
     let route = match request.uri().path() {
+        "/" => person,
         "/livez" => live,
         "/readyz" => ready,
         "/status" => status,
@@ -44,7 +63,8 @@ fn answer<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
         _ => {
             return text(
                 StatusCode::NOT_FOUND,
-                "not found; there are /livez, /readyz, /status and /metrics\n",
+                "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
+                 /session/acquire, /session/pause and /session/resume\n",
             );
         }
     };
@@ -61,7 +81,13 @@ fn live(_: &Inner) -> Response<Full<Bytes>> {
 }
 
 fn ready(admin: &Inner) -> Response<Full<Bytes>> {
-    if admin.reader.current().is_some() {
+    if admin.is_draining() {
+        return text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: draining: the process was told to stop, and finishes what is in flight\n",
+        );
+    }
+    if admin.is_ready() {
         return text(StatusCode::OK, "ready\n");
     }
     let status = admin.reader.status();
@@ -72,10 +98,19 @@ fn ready(admin: &Inner) -> Response<Full<Bytes>> {
 }
 
 fn status(admin: &Inner) -> Response<Full<Bytes>> {
-    match serde_json::to_string_pretty(&Report::of(admin)) {
-        Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
-        Err(error) => failed(&error),
-    }
+    json(&Report::of(admin))
+}
+
+/// The part of `/status` that an order changes.
+pub(super) fn session(admin: &Inner) -> Response<Full<Bytes>> {
+    json(&SessionReport::of(admin))
+}
+
+fn person(admin: &Inner) -> Response<Full<Bytes>> {
+    let page = page::html(&Report::of(admin));
+    let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", page);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+    response
 }
 
 fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
@@ -88,7 +123,7 @@ fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
 /// One line: the health check and container engines show no more.
 fn not_ready(status: &Status) -> String {
     let mut line = format!("not ready: {}", status.state.name());
-    for part in [&status.reason, &status.advice].into_iter().flatten() {
+    for part in status.reason.iter().chain([&advice(status)]) {
         line.push_str(": ");
         line.push_str(&part.replace(char::is_control, " "));
     }
@@ -99,6 +134,13 @@ fn not_ready(status: &Status) -> String {
 fn retry_after(status: &Status, now: Timestamp) -> u64 {
     let until = status.next.map(|(_, at)| at.duration_since(now).as_secs());
     until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_string_pretty(value) {
+        Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
+        Err(error) => failed(&error),
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> Response<Full<Bytes>> {

@@ -1,97 +1,139 @@
 //! `/status`: what is known of the session, for people and their scripts. The field names are a contract.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::admin::Inner;
+use crate::{
+    admin::{Inner, advice::advice, times},
+    auth::{OnKick, State},
+};
 
 /// One look at everything. Borrows nothing secret: of the session only its instants, its generation and its
-/// origin are copied.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    version: &'static str,
-    uptime_seconds: u64,
-    environment: &'static str,
-    origin: String,
-    listen: String,
-    admin_listen: String,
-    ready: bool,
-    session: Session,
-    clock_skew_seconds: Option<i64>,
-    store_trouble: Option<String>,
+/// origin are copied. All instants are those of the wall clock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub(super) version: String,
+    pub(super) uptime_seconds: u64,
+    pub(super) environment: String,
+    pub(super) origin: String,
+    pub(super) listen: String,
+    pub(super) admin_listen: String,
+    pub(super) ready: bool,
+    /// Whether the process was told to stop.
+    pub(super) draining: bool,
+    pub(super) session: SessionReport,
+    pub(super) clock_skew_seconds: Option<i64>,
+    pub(super) store_trouble: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Session {
-    state: &'static str,
-    since: Timestamp,
-    reason: Option<String>,
-    advice: Option<String>,
-    generation: Option<u64>,
-    issued_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
+/// How the session stands, at one instant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionReport {
+    /// Now.
+    pub(super) as_of: Timestamp,
+    pub(super) state: String,
+    pub(super) since: Timestamp,
+    pub(super) reason: Option<String>,
+    pub(super) advice: String,
+    /// When a pause ends by itself; absent where there is no pause, or no end to it.
+    pub(super) paused_until: Option<Timestamp>,
+    pub(super) generation: Option<u64>,
+    pub(super) issued_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
     /// Negative once expired.
-    seconds_left: Option<i64>,
-    next: Option<Planned>,
-    last_attempt: Option<Attempt>,
-    last_success: Option<Success>,
+    pub(super) seconds_left: Option<i64>,
+    pub(super) next: Option<Planned>,
+    pub(super) last_attempt: Option<Attempt>,
+    pub(super) last_success: Option<Success>,
+    /// What happens when another login takes the session's place.
+    pub(super) on_kick: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Planned {
-    call: &'static str,
-    at: Timestamp,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Planned {
+    pub(super) call: String,
+    pub(super) at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
-struct Attempt {
-    call: &'static str,
-    at: Timestamp,
-    result: &'static str,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) call: String,
+    pub(super) at: Timestamp,
+    pub(super) result: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Success {
-    at: Timestamp,
-    generation: u64,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Success {
+    pub(super) at: Timestamp,
+    pub(super) generation: u64,
 }
 
 impl Report {
     pub(super) fn of(admin: &Inner) -> Self {
         let facts = &admin.facts;
         let status = admin.reader.status();
-        let session = admin.reader.last();
-        let session = session.as_deref();
+        let origin = admin.reader.last().map(|session| session.origin.to_string());
         Self {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: admin.started.elapsed().as_secs(),
-            environment: facts.environment,
-            origin: session.map_or(&facts.origin, |session| &session.origin).to_string(),
+            environment: facts.environment.to_owned(),
+            origin: origin.unwrap_or_else(|| facts.origin.to_string()),
             listen: facts.listen.to_string(),
             admin_listen: facts.admin_listen.to_string(),
-            ready: admin.reader.current().is_some(),
-            session: Session {
-                state: status.state.name(),
-                since: status.since,
-                reason: status.reason,
-                advice: status.advice,
-                generation: session.map(|session| session.generation.0),
-                issued_at: session.map(|session| session.issued_at),
-                expires_at: session.map(|session| session.expires_at),
-                seconds_left: session
-                    .map(|session| session.expires_at.duration_since(facts.clock.now()).as_secs()),
-                next: status.next.map(|(call, at)| Planned { call: call.name(), at }),
-                last_attempt: status.last.map(|last| Attempt {
-                    call: last.call.name(),
-                    at: last.at,
-                    result: last.result,
-                }),
-                last_success: status
-                    .last_success
-                    .map(|(at, generation)| Success { at, generation: generation.0 }),
-            },
+            ready: admin.is_ready(),
+            draining: admin.is_draining(),
+            session: SessionReport::of(admin),
             clock_skew_seconds: status.clock_skew_seconds,
             store_trouble: status.store_trouble,
         }
+    }
+
+    /// Whether requests are served: what `/readyz` says.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+}
+
+impl SessionReport {
+    pub(super) fn of(admin: &Inner) -> Self {
+        let clock = &admin.facts.clock;
+        let shown = |at| times::shown(clock, at);
+        let now = clock.now();
+        let status = admin.reader.status();
+        let session = admin.reader.last();
+        let session = session.as_deref();
+        let next = status.next.map(|(call, at)| Planned { call: call.name().to_owned(), at: shown(at) });
+        Self {
+            as_of: shown(now),
+            state: status.state.name().to_owned(),
+            since: shown(status.since),
+            advice: advice(&status),
+            reason: status.reason,
+            // The next thing that a paused session does by itself is to go on.
+            paused_until: next.as_ref().filter(|_| status.state == State::Paused).map(|next| next.at),
+            generation: session.map(|session| session.generation.0),
+            issued_at: session.map(|session| shown(session.issued_at)),
+            expires_at: session.map(|session| shown(session.expires_at)),
+            seconds_left: session.map(|session| session.expires_at.duration_since(now).as_secs()),
+            next,
+            last_attempt: status.last.map(|last| Attempt {
+                call: last.call.name().to_owned(),
+                at: shown(last.at),
+                result: last.result.to_owned(),
+            }),
+            last_success: status
+                .last_success
+                .map(|(at, generation)| Success { at: shown(at), generation: generation.0 }),
+            on_kick: name(admin.facts.on_kick).to_owned(),
+        }
+    }
+}
+
+/// The name that the policy has in the settings.
+fn name(on_kick: OnKick) -> &'static str {
+    match on_kick {
+        OnKick::Reclaim => "reclaim",
+        OnKick::Yield { .. } => "yield",
+        OnKick::Manual => "manual",
     }
 }

@@ -38,7 +38,9 @@ pub use signals::Signals;
 
 use crate::{
     admin::{self, Admin, Facts},
-    auth::{self, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
+    auth::{
+        self, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault,
+    },
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
@@ -91,9 +93,11 @@ impl App {
             listen: listener.local_addr().map_err(AppError::Listener)?,
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
+            on_kick: config.policy.on_kick,
             clock: seat.clock.clone(),
         };
-        let (renewer, session) = session(seat, config.policy, tls.clone(), &registry)?;
+        let (console, orders) = auth::console();
+        let (renewer, session) = session(seat, config.policy, orders, tls.clone(), &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             api: config.api,
@@ -109,7 +113,7 @@ impl App {
         let upstream = upstream::Metrics::register(&registry)?;
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), registry, facts)?;
+        let admin = Admin::new(session.clone(), console, registry, facts)?;
         Ok(Self { listener, admin_listener, admin, renewer, workers, session })
     }
 
@@ -146,7 +150,11 @@ impl App {
             while ending.changed().await.is_ok() {}
         };
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
-        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, ended(ending)));
+        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin.clone(), ended(ending)));
+        let stop = async {
+            stop.await;
+            self.admin.drain();
+        };
         let broken_off = tokio::select! {
             served = self.workers.run(self.listener, stop) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
@@ -168,6 +176,7 @@ impl App {
 fn session(
     seat: Seat,
     policy: RenewalPolicy,
+    orders: Orders,
     tls: rustls::ClientConfig,
     registry: &Registry,
 ) -> Result<(Renewer<SessionClient>, Reader), AppError> {
@@ -176,7 +185,6 @@ fn session(
         .map_err(AppError::SessionClient)?;
     let record = seat.vault.load(&source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
-    let (_, orders) = auth::console();
     let (_, changes) = mpsc::channel(1);
     let parts = Parts {
         source,

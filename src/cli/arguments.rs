@@ -5,7 +5,8 @@ use std::{ffi::OsString, net::SocketAddr, time::Duration};
 use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 
 use crate::{
-    cli::{Command, Exit, Extent, Sandbox, complain, exit::EXIT_CODES},
+    admin,
+    cli::{Command, Exit, Extent, Sandbox, SessionOrder, complain, exit::EXIT_CODES},
     config::{self, Flags, SETTINGS},
 };
 
@@ -17,6 +18,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("sandbox", matches)) => Command::Sandbox(sandbox(matches)),
         Some(("check", matches)) => Command::Check(flags(matches)),
         Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
+        Some(("status", matches)) => Command::Status(flags(matches)),
+        Some(("session", matches)) => session(matches),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -60,7 +63,18 @@ fn parser() -> Parser {
         .subcommand(
             Parser::new("healthcheck")
                 .about("Ask the running proxy's /readyz: status 0 if it is ready, else 1 and the reason")
-                .args(setting_flags(&["admin-listen", "config"])),
+                .args(setting_flags(ADMIN_SETTINGS)),
+        )
+        .subcommand(
+            Parser::new("status")
+                .about("Show how a running proxy stands, and what to do: status 0 if it is ready, else 1")
+                .args(setting_flags(ADMIN_SETTINGS)),
+        )
+        .subcommand(
+            Parser::new("session")
+                .about("Have a running proxy renew its session, open one, lend its seat or take it back")
+                .subcommand_required(true)
+                .subcommands(ORDERS.iter().map(order_parser)),
         )
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
 }
@@ -87,6 +101,72 @@ fn flags(matches: &ArgMatches) -> Flags {
             Some((name, value.clone()))
         })
         .collect()
+}
+
+/// One order of `session`.
+struct OrderForm {
+    name: &'static str,
+    path: &'static str,
+    about: &'static str,
+    /// The terms that say for how long, and until when, with their help.
+    terms: Option<[(&'static str, &'static str); 2]>,
+}
+
+const ORDERS: &[OrderForm] = &[
+    OrderForm {
+        name: "renew",
+        path: "/session/renew",
+        about: "Extend the session now, inside the budget of renewals",
+        terms: None,
+    },
+    OrderForm {
+        name: "acquire",
+        path: "/session/acquire",
+        about: "Open a session now, inside the budget of logins; it may end another program's",
+        terms: None,
+    },
+    OrderForm {
+        name: "pause",
+        path: "/session/pause",
+        about: "Lend the seat: use no session, and answer every request with 503",
+        terms: Some([
+            ("for", "Take it back by itself after this long"),
+            ("until", "Take it back by itself at this instant"),
+        ]),
+    },
+    OrderForm {
+        name: "resume",
+        path: "/session/resume",
+        about: "Take the seat back, after a pause or after another login took it",
+        terms: Some([
+            ("in", "Not now: end the pause after this long"),
+            ("at", "Not now: end the pause at this instant"),
+        ]),
+    },
+];
+
+fn order_parser(form: &OrderForm) -> Parser {
+    let parser = Parser::new(form.name).about(form.about).args(setting_flags(ADMIN_SETTINGS));
+    let Some([(span, of_span), (instant, of_instant)]) = form.terms else { return parser };
+    let is_span = |text: &str| admin::span(text).map(|_| text.to_owned());
+    let is_instant = |text: &str| text.parse::<jiff::Timestamp>().map(|_| text.to_owned());
+    let span = Arg::new(span).long(span).value_name("DURATION").help(of_span).value_parser(is_span);
+    let instant = Arg::new(instant)
+        .long(instant)
+        .value_name("INSTANT")
+        .help(format!("{of_instant}, such as 2026-11-23T08:00:00Z"))
+        .value_parser(is_instant)
+        .conflicts_with(span.get_id());
+    parser.arg(span).arg(instant)
+}
+
+fn session(matches: &ArgMatches) -> Command {
+    let required = "clap has seen to it that there is one of the orders";
+    let (name, matches) = matches.subcommand().expect(required);
+    let form = ORDERS.iter().find(|form| form.name == name).expect(required);
+    let mut terms = form.terms.into_iter().flatten();
+    let term = terms.find_map(|(name, _)| Some((name, matches.get_one::<String>(name)?.clone())));
+    Command::Session(SessionOrder { path: form.path, term }, flags(matches))
 }
 
 fn sandbox_flags() -> [Arg; 4] {
@@ -132,6 +212,9 @@ fn sandbox(matches: &ArgMatches) -> Sandbox {
 fn address() -> ValueParser {
     ValueParser::from(config::parse_address)
 }
+
+/// Settings that lead to a running proxy.
+const ADMIN_SETTINGS: &[&str] = &["admin-listen", "config"];
 
 /// Settings that mean something in front of the simulation too.
 const SANDBOX_SETTINGS: &[&str] =
@@ -187,12 +270,45 @@ mod tests {
             "sandbox --api-only --listen 127.0.0.1:1",
             "sandbox --token-life 5",
             "--env demo serve",
+            "status --listen 127.0.0.1:1",
+            "session",
+            "session stop",
+            "session renew --for 30m",
+            "session pause --for 0s",
+            "session pause --for soon",
+            "session pause --until tomorrow",
+            "session pause --for 30m --until 2026-11-23T08:00:00Z",
+            "session resume --for 30m",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }
-        for wish in ["--help", "--version", "sandbox --help"] {
+        for wish in ["--help", "--version", "sandbox --help", "session --help", "session pause --help"] {
             assert_eq!(parsed(wish).unwrap_err(), Exit::Success, "{wish}");
         }
+    }
+
+    #[test]
+    fn an_order_is_a_path_and_at_most_one_term() {
+        for (arguments, path, term) in [
+            ("renew", "/session/renew", None),
+            ("acquire --config x", "/session/acquire", None),
+            ("pause", "/session/pause", None),
+            ("pause --for 1h30m", "/session/pause", Some(("for", "1h30m"))),
+            ("pause --until 2026-11-23T08:00:00Z", "/session/pause", Some(("until", "2026-11-23T08:00:00Z"))),
+            ("resume --in 30m", "/session/resume", Some(("in", "30m"))),
+            (
+                "resume --at 2026-11-23T08:00:00Z --admin-listen [::1]:1",
+                "/session/resume",
+                Some(("at", "2026-11-23T08:00:00Z")),
+            ),
+        ] {
+            let Ok(Command::Session(order, _)) = parsed(&format!("session {arguments}")) else {
+                panic!("{arguments}")
+            };
+            let term = term.map(|(name, text)| (name, text.to_owned()));
+            assert_eq!(order, SessionOrder { path, term }, "{arguments}");
+        }
+        assert!(matches!(parsed("status --admin-listen 127.0.0.1:1"), Ok(Command::Status(_))));
     }
 
     #[test]

@@ -9,11 +9,15 @@
 //! tradovate-proxy sandbox [flags]     the proxy in front of a simulated Tradovate, with no account
 //! tradovate-proxy check [flags]       read the configuration, show it, say what is wrong with it
 //! tradovate-proxy healthcheck         ask a running proxy whether it is ready: for containers
+//! tradovate-proxy status              ask it how it stands: for people
+//! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
 //! ```
 
 mod arguments;
 mod exit;
 mod health;
+mod question;
+mod session;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, time::Duration};
 
@@ -23,6 +27,7 @@ pub use self::{
     arguments::{Unparsed, parse},
     exit::Exit,
     health::healthcheck,
+    session::{SessionOrder, session, status},
 };
 
 /// What to do.
@@ -36,6 +41,10 @@ pub enum Command {
     Check(Flags),
     /// Ask a running proxy whether it is ready.
     Healthcheck(Flags),
+    /// Ask a running proxy how it stands.
+    Status(Flags),
+    /// Have a running proxy do something with its session.
+    Session(SessionOrder, Flags),
 }
 
 /// How the sandbox is run.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     api::Api,
-    http::Connection,
+    http::{self, Connection},
     patience::until,
     proxy::{Proxy, serve},
 };
@@ -85,7 +85,10 @@ fn idle_connections_are_closed_at_once() {
 fn probes_are_answered_while_requests_drain() {
     let busy = Busy::start("60s");
     busy.signal(Signal::TERM);
-    assert_eq!(crate::support::http::get(busy.proxy.admin, "/livez").status, 200);
+    assert_eq!(http::get(busy.proxy.admin, "/livez").status, 200);
+    // A load balancer sends its next request elsewhere, although there is a live token.
+    let ready = busy.proxy.readiness();
+    assert!(ready.status == 503 && ready.text().starts_with("not ready: draining: "), "{ready:?}");
 }
 
 #[test]

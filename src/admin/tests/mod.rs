@@ -1,4 +1,7 @@
-//! Over real sockets, as a probe, a scraper and a hostile page would.
+//! Over real sockets, as a probe, a scraper, an operator and a hostile page would.
+
+mod orders;
+mod states;
 
 use jiff::SignedDuration;
 use prometheus::IntCounter;
@@ -11,7 +14,7 @@ use tokio::{
 use super::*;
 use crate::{
     auth::{
-        Generation, Publisher, Session, State, Status, User,
+        Generation, Orders, Publisher, Session, State, Status, User,
         ledger::Errand,
         machine::Step,
         state::{Attempt, Call},
@@ -22,6 +25,8 @@ use crate::{
 struct Running {
     address: SocketAddr,
     publisher: Publisher,
+    orders: Orders,
+    admin: Admin,
     clock: Clock,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
@@ -40,14 +45,16 @@ async fn running() -> Running {
         listen: "127.0.0.1:8080".parse().unwrap(),
         admin_listen: address,
         hosts: vec!["proxy.internal".to_owned()],
+        on_kick: OnKick::Reclaim,
         clock: clock.clone(),
     };
-    let admin = Admin::new(reader, registry, facts).unwrap();
+    let (console, orders) = auth::console();
+    let admin = Admin::new(reader, console, registry, facts).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(serve(listener, admin, async {
+    let served = tokio::spawn(serve(listener, admin.clone(), async {
         let _ = stopped.await;
     }));
-    Running { address, publisher, clock, stop, served }
+    Running { address, publisher, orders, admin, clock, stop, served }
 }
 
 fn status(clock: &Clock, state: State) -> Status {
@@ -96,7 +103,7 @@ async fn readiness_follows_the_token_and_liveness_does_not() {
     let mut running = running().await;
     let answer = running.get("/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 30\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nnot ready: starting\n"), "{answer}");
+    assert!(answer.contains("\r\n\r\nnot ready: starting: "), "{answer}");
     assert!(running.get("/livez").await.starts_with("HTTP/1.1 200 "));
 
     let live = status(&running.clock, State::Live);
@@ -148,6 +155,7 @@ async fn status_tells_everything_but_the_token() {
         ("/session/state", "live"),
         ("/session/next/call", "renew"),
         ("/session/last_attempt/result", "ok"),
+        ("/session/on_kick", "reclaim"),
         ("/session/last_success/at", &now.to_string()),
     ] {
         assert_eq!(report.pointer(pointer).and_then(|value| value.as_str()), Some(expected), "{pointer}");
@@ -184,10 +192,12 @@ async fn only_reading_and_only_these_routes() {
         let answer = running.send(&request).await;
         assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD\r\n"), "{answer}");
     }
-    for path in ["/", "/v1/account/list", "/livez/", "/LIVEZ"] {
+    for path in ["/v1/account/list", "/livez/", "/LIVEZ", "/session", "/session/renew/", "/session/Renew"] {
         let answer = running.get(path).await;
         assert!(
-            answer.starts_with("HTTP/1.1 404 ") && answer.contains("/livez, /readyz, /status"),
+            answer.starts_with("HTTP/1.1 404 ")
+                && answer.contains("/livez, /readyz, /status")
+                && answer.contains("/session/pause"),
             "{answer}"
         );
     }
@@ -270,9 +280,11 @@ async fn what_is_registered_twice_is_an_error() {
         listen: address,
         admin_listen: address,
         hosts: Vec::new(),
+        on_kick: OnKick::Reclaim,
         clock,
     };
+    let (console, _orders) = auth::console();
     let registry = Registry::new();
-    assert!(Admin::new(reader.clone(), registry.clone(), facts.clone()).is_ok());
-    assert!(Admin::new(reader, registry, facts).is_err());
+    assert!(Admin::new(reader.clone(), console.clone(), registry.clone(), facts.clone()).is_ok());
+    assert!(Admin::new(reader, console, registry, facts).is_err());
 }

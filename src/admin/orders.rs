@@ -1,0 +1,120 @@
+//! `POST /session/…`: an operator's order, from the request to the answer.
+
+use std::{net::IpAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+
+use crate::{
+    admin::{
+        Inner,
+        errand::Errand,
+        problem::{Problem, Refusal},
+        provenance::{self, Stranger},
+        routes, times,
+    },
+    auth::{Console, Declined, Order},
+};
+
+/// The answer to `errand`, asked for by `peer`: the session as it then stands, or why the order was not carried
+/// out.
+pub(super) async fn answer(
+    admin: &Inner,
+    peer: IpAddr,
+    errand: Errand,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let order = match understood(admin, peer, errand, request).await {
+        Ok(order) => order,
+        Err(refusal) => return refuse(admin, errand, &refusal).response(),
+    };
+    // A task of its own, since whoever asked may go before it is done, and its outcome is to be logged all the same.
+    let given = tokio::spawn(give(admin.console.clone(), errand, order)).await;
+    match given.unwrap_or(Err(Declined::Stopping)) {
+        Ok(()) => routes::session(admin),
+        Err(declined) => refuse(admin, errand, &declined.into()).response(),
+    }
+}
+
+/// A host that is not ours was asked: whoever sent the order there did not mean us.
+pub(super) fn misdirected(admin: &Inner, errand: Errand) -> Response<Full<Bytes>> {
+    refuse(admin, errand, &Stranger::AnotherHost.into()).response()
+}
+
+async fn understood(
+    admin: &Inner,
+    peer: IpAddr,
+    errand: Errand,
+    request: Request<Incoming>,
+) -> Result<Order, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::Method);
+    }
+    provenance::check(request.headers(), peer)?;
+    let has_body = !request.body().is_end_stream();
+    if has_body && !is_json(request.headers()) {
+        return Err(Refusal::ContentType);
+    }
+    let (head, body) = request.into_parts();
+    let body = read(body).await?;
+    let state = admin.reader.status().state;
+    Ok(errand.order(head.uri.query(), &body, &admin.facts.clock, state)?)
+}
+
+/// A page may send other types across origins without asking first (Fetch §2.2.2), and so without a trace where
+/// a browser is old.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (types.next(), types.next()) else { return false };
+    let essence = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES).collect()).await;
+    match body.map_err(|_| Refusal::BodyIncomplete)? {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Err(_) => Err(Refusal::BodyIncomplete),
+    }
+}
+
+async fn give(console: Console, errand: Errand, order: Order) -> Result<(), Declined> {
+    let given = console.give(order).await;
+    let name = errand.name();
+    match &given {
+        Ok(()) => tracing::info!(?order, "the operator's order to {name} was carried out"),
+        Err(declined) => {
+            tracing::info!(?order, %declined, "the operator's order to {name} was not carried out");
+        }
+    }
+    given
+}
+
+/// What is answered to an order that was not carried out; logged unless [`give`] has done so.
+fn refuse(admin: &Inner, errand: Errand, refusal: &Refusal) -> Problem {
+    let name = errand.name();
+    match refusal {
+        // Somebody tries what must not succeed.
+        Refusal::Stranger(stranger) => {
+            tracing::warn!(%stranger, "an order to {name} the session was refused");
+        }
+        Refusal::Declined(_) => {}
+        Refusal::Method
+        | Refusal::ContentType
+        | Refusal::BodyTooLarge
+        | Refusal::BodyIncomplete
+        | Refusal::Terms(_) => {
+            tracing::info!(%refusal, "an order to {name} the session was not understood");
+        }
+    }
+    let clock = &admin.facts.clock;
+    refusal.problem(errand, clock.now(), |at| times::shown(clock, at))
+}
+
+/// Largest body, in bytes: the terms of an order are one line.
+pub(super) const BODY_BYTES: usize = 4 * 1024;
+
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,154 @@
+//! Orders that were not carried out, as RFC 9457 has it: what happened, and what to do.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::Full;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    admin::{
+        errand::{BadTerms, Errand},
+        provenance::Stranger,
+    },
+    auth::Declined,
+};
+
+/// Why an order was not carried out, by whose fault it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Nobody's orders.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
+    /// The operator's slip.
+    #[error("orders are given by POST only")]
+    Method,
+    /// The operator's slip.
+    #[error("the body is not application/json")]
+    ContentType,
+    /// The operator's slip.
+    #[error("the body is larger than {} bytes", super::orders::BODY_BYTES)]
+    BodyTooLarge,
+    /// The operator's slip, or the network's.
+    #[error("the body did not arrive whole")]
+    BodyIncomplete,
+    /// The operator's slip.
+    #[error(transparent)]
+    Terms(#[from] BadTerms),
+    /// The session stands in the way.
+    #[error(transparent)]
+    Declined(#[from] Declined),
+}
+
+impl Refusal {
+    /// What is answered to `errand` at `now`; `shown` makes an instant of the session one that people read.
+    pub(super) fn problem(
+        &self,
+        errand: Errand,
+        now: Timestamp,
+        shown: impl Fn(Timestamp) -> Timestamp,
+    ) -> Problem {
+        let problem =
+            |status, code, help: &str| Problem::new(status, code, self.to_string(), help.to_owned());
+        match self {
+            Self::Stranger(stranger) => problem(StatusCode::FORBIDDEN, stranger.code(), stranger.help()),
+            Self::Method => Problem {
+                allow: Some("POST"),
+                ..problem(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    "send POST; /status shows the session without changing it",
+                )
+            },
+            Self::ContentType => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content-type",
+                "with curl: --json instead of -d; or put the term into the query",
+            ),
+            Self::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", errand.terms()),
+            Self::BodyIncomplete => {
+                problem(StatusCode::BAD_REQUEST, "body-incomplete", "send the body whole, and at once")
+            }
+            Self::Terms(BadTerms::NotPaused) => problem(
+                StatusCode::CONFLICT,
+                "not-paused",
+                "pause it with an end: POST /session/pause?for=30m",
+            ),
+            Self::Terms(_) => problem(StatusCode::BAD_REQUEST, "bad-terms", errand.terms()),
+            Self::Declined(declined) => declined_problem(declined, now, shown),
+        }
+    }
+}
+
+fn declined_problem(declined: &Declined, now: Timestamp, shown: impl Fn(Timestamp) -> Timestamp) -> Problem {
+    let problem =
+        |status, code, help: &str| Problem::new(status, code, declined.to_string(), help.to_owned());
+    match declined {
+        Declined::Paused => problem(StatusCode::CONFLICT, "session-paused", "POST /session/resume first"),
+        Declined::NoToken => problem(
+            StatusCode::CONFLICT,
+            "nothing-to-renew",
+            "POST /session/acquire opens a session, if the budget of logins allows it",
+        ),
+        Declined::NotBefore { at, reason } => {
+            let wait = u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0).saturating_add(1);
+            let detail = format!("not before {:.0}: {reason}", shown(*at));
+            let help = "wait: asking Tradovate sooner brings the user closer to a lock-out; /status says what is planned";
+            Problem {
+                retry_after: Some(wait),
+                ..Problem::new(StatusCode::TOO_MANY_REQUESTS, "not-before", detail, help.to_owned())
+            }
+        }
+        Declined::Failed { .. } => problem(
+            StatusCode::BAD_GATEWAY,
+            "attempt-failed",
+            "/status says how things stand now and what is planned; the log has the cause",
+        ),
+        Declined::Stopping => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stopping",
+            "ask the process that runs after it; the session is kept for it",
+        ),
+    }
+}
+
+/// What an answer says, apart from its framing.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// Stable: the last part of `type`.
+    code: &'static str,
+    detail: String,
+    help: String,
+    /// Seconds (RFC 9110 §10.2.3).
+    retry_after: Option<u64>,
+    /// What a 405 must name (RFC 9110 §15.5.6).
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
+        Self { status, code, detail, help, retry_after: None, allow: None }
+    }
+
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let body = json!({
+            "type": format!("urn:tradovate-proxy:problem:{}", self.code),
+            "title": self.status.canonical_reason().unwrap_or("Problem"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "help": self.help,
+        });
+        let mut response = Response::new(Full::from(format!("{body}\n")));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+        headers.extend(self.allow.map(|methods| (ALLOW, HeaderValue::from_static(methods))));
+        response
+    }
+}

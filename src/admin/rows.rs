@@ -1,0 +1,75 @@
+//! A report in words: a label and a text for each thing worth a line, the same on the page and in a terminal.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::admin::status::{Report, SessionReport};
+
+/// A label, and what there is to say.
+pub type Row = (&'static str, String);
+
+impl Report {
+    /// The whole report. What could forge a line of a terminal is taken out.
+    pub fn rows(&self) -> Vec<Row> {
+        let serving = match (self.draining, self.ready) {
+            (true, _) => "no: the process was told to stop, and finishes what is in flight",
+            (false, true) => "yes",
+            (false, false) => "no: every request is answered 503",
+        };
+        let mut rows = vec![("serving", serving.to_owned())];
+        rows.extend(self.session.rows());
+        rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
+        rows.push(("callers", format!("http://{}", self.listen)));
+        let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
+        rows.push(("process", format!("version {}, up {uptime}", self.version)));
+        if let Some(skew) = self.clock_skew_seconds.filter(|skew| *skew != 0) {
+            rows.push(("clock", format!("Tradovate's is {skew} s ahead of ours")));
+        }
+        if let Some(trouble) = &self.store_trouble {
+            rows.push(("store", format!("the session would not survive a restart: {trouble}")));
+        }
+        printable(rows)
+    }
+}
+
+impl SessionReport {
+    /// The session alone. What could forge a line of a terminal is taken out.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![("session", format!("{} since {}", self.state, self.instant(self.since)))];
+        if let Some(reason) = &self.reason {
+            rows.push(("why", reason.clone()));
+        }
+        rows.push(("what to do", self.advice.clone()));
+        let token = self.expires_at.zip(self.generation).map(|(expires_at, generation)| {
+            let verb = if expires_at > self.as_of { "expires" } else { "expired" };
+            format!("number {generation}, {verb} {}", self.instant(expires_at))
+        });
+        rows.push(("token", token.unwrap_or_else(|| "none".to_owned())));
+        let next = self.next.as_ref().map(|next| format!("{} {}", next.call, self.instant(next.at)));
+        rows.push(("next", next.unwrap_or_else(|| "nothing by itself".to_owned())));
+        if let Some(last) = &self.last_attempt {
+            rows.push(("last", format!("{} {}: {}", last.call, self.instant(last.at), last.result)));
+        }
+        rows.push(("when kicked", self.on_kick.clone()));
+        printable(rows)
+    }
+
+    /// An instant as people want it: the time, and how far off that is.
+    fn instant(&self, at: Timestamp) -> String {
+        let away = at.duration_since(self.as_of);
+        let far = if away.is_positive() {
+            format!("in {}", span(away))
+        } else {
+            format!("{} ago", span(away.abs()))
+        };
+        format!("{} ({far})", Timestamp::from_second(at.as_second()).unwrap_or(at))
+    }
+}
+
+/// `1h 4m 9s`; below a second nobody counts.
+fn span(span: SignedDuration) -> String {
+    format!("{:#}", SignedDuration::from_secs(span.as_secs()))
+}
+
+fn printable(rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|(label, text)| (label, text.replace(char::is_control, " "))).collect()
+}

@@ -1,0 +1,194 @@
+//! One question to the admin listener of a running proxy, in as little HTTP as that takes: in an image there is no
+//! shell and no curl.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    cli::{Exit, complain},
+    config::{self, Environment, Flags},
+};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    /// JSON.
+    pub(super) body: Option<String>,
+    /// How long the answer may take.
+    pub(super) patience: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Question {
+    /// A look at `path`, for which two seconds must do.
+    pub(super) fn get(path: &'static str) -> Self {
+        Self { method: "GET", path, body: None, patience: PATIENCE }
+    }
+
+    /// Asks the proxy that these settings lead to, and gives the address along, for complaints. Has complained
+    /// already where there is no answer.
+    pub(super) fn ask(&self, flags: &Flags, environment: &Environment) -> Result<(SocketAddr, Answer), Exit> {
+        let address = config::admin_listen(flags, environment).map_err(|errors| {
+            complain(&errors);
+            Exit::Config
+        })?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let answer =
+            runtime.map_err(Unanswered::from).and_then(|runtime| runtime.block_on(self.put(address)));
+        answer.map(|answer| (address, answer)).map_err(|unanswered| {
+            self.complain(address, &unanswered);
+            Exit::Failure
+        })
+    }
+
+    /// Says what was asked of whom, and what is wrong with the answer.
+    pub(super) fn complain(&self, address: SocketAddr, what: &dyn fmt::Display) {
+        complain(&format_args!("http://{address}{}: {what}", self.path));
+    }
+
+    async fn put(&self, address: SocketAddr) -> Result<Answer, Unanswered> {
+        let answer = tokio::time::timeout(self.patience, self.exchange(reachable(address)));
+        let answer = answer.await.map_err(|_| Unanswered::Slow(self.patience))??;
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut head = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(body)) = head.parse(&answer) else {
+            return Err(Unanswered::NotHttp);
+        };
+        let status = head.code.ok_or(Unanswered::NotHttp)?;
+        Ok(Answer { status, body: String::from_utf8_lossy(&answer[body..]).into_owned() })
+    }
+
+    async fn exchange(&self, address: SocketAddr) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(address).await?;
+        // HTTP/1.0, so that the answer ends with the connection and is not chunked (RFC 9112 §6.3).
+        let line = format!("{} {} HTTP/1.0\r\nHost: {address}\r\n", self.method, self.path);
+        let rest = self.body.as_ref().map_or_else(
+            || "\r\n".to_owned(),
+            |body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        );
+        let request = line + &rest;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(MOST_BYTES).read_to_end(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+impl Answer {
+    /// Its first line, fit to be printed.
+    pub(super) fn line(&self) -> String {
+        self.body.lines().next().unwrap_or_default().replace(char::is_control, " ")
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error("no answer: {0}")]
+    NoAnswer(#[from] io::Error),
+    #[error("no answer within {} s", .0.as_secs())]
+    Slow(Duration),
+    #[error("the answer is not HTTP")]
+    NotHttp,
+}
+
+/// A listener on every address is asked on loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Shorter than the health timeout of any container engine, so that it is us who give the reason.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An answer is a few kilobytes at most; whatever else listens there may send more.
+const MOST_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is made of `answer`, and what was sent for it.
+    async fn asked(question: Question, answer: &'static [u8]) -> (Result<Answer, Unanswered>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8(request[..read].to_vec()).unwrap().replace(&address.to_string(), "ADDRESS")
+        });
+        let verdict = Question { patience: Duration::from_secs(30), ..question }.put(address).await;
+        (verdict, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn it_is_a_plain_request_and_the_answer_is_taken_as_it_comes() {
+        let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nready\n";
+        let (answer, sent) = asked(Question::get("/readyz"), ok).await;
+        assert_eq!(sent, "GET /readyz HTTP/1.0\r\nHost: ADDRESS\r\n\r\n");
+        assert_eq!(answer.unwrap(), Answer { status: 200, body: "ready\n".to_owned() });
+
+        let order = Question {
+            method: "POST",
+            path: "/session/pause",
+            body: Some("{\"for\":\"30m\"}".to_owned()),
+            patience: PATIENCE,
+        };
+        let (answer, sent) = asked(order, b"HTTP/1.1 503 Service Unavailable\r\n\r\nno\x1b[2J\nmore").await;
+        let expected = "POST /session/pause HTTP/1.0\r\nHost: ADDRESS\r\nContent-Type: application/json\r\n\
+                        Content-Length: 13\r\n\r\n{\"for\":\"30m\"}";
+        assert_eq!(sent, expected);
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, answer.line().as_str()), (503, "no [2J"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_says_in_which_way() {
+        for nonsense in [b"SSH-2.0-x\r\n".as_slice(), b"", b"HTTP/1.1 200"] {
+            let (answer, _) = asked(Question::get("/readyz"), nonsense).await;
+            assert!(matches!(answer, Err(Unanswered::NotHttp)));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Accepted by the kernel, answered by nobody.
+        let hasty = Question { patience: Duration::from_millis(20), ..Question::get("/readyz") };
+        assert!(matches!(hasty.put(address).await, Err(Unanswered::Slow(_))));
+        drop(listener);
+        let nobody = Question::get("/readyz").put(address).await;
+        assert!(matches!(nobody, Err(Unanswered::NoAnswer(_))));
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        for (listens, asked) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
+        {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

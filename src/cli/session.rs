@@ -1,0 +1,100 @@
+//! `status` and `session …`: what an operator asks of a running proxy, in words instead of JSON.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde::Deserialize;
+
+use crate::{
+    admin::{Report, Row, SessionReport},
+    cli::{Exit, print, question::Question},
+    config::{Environment, Flags},
+};
+
+/// Prints how a running proxy stands. A success exactly when it is ready.
+pub fn status(flags: &Flags, environment: &Environment) -> Exit {
+    let question = Question::get("/status");
+    let (address, answer) = match question.ask(flags, environment) {
+        Ok(answered) => answered,
+        Err(exit) => return exit,
+    };
+    match serde_json::from_str::<Report>(&answer.body) {
+        Ok(report) if answer.status == 200 => {
+            print(&table(&report.rows()));
+            if report.is_ready() { Exit::Success } else { Exit::Failure }
+        }
+        _ => {
+            question.complain(address, &format_args!("{}: {}", answer.status, answer.line()));
+            Exit::Failure
+        }
+    }
+}
+
+/// An operator's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOrder {
+    pub(super) path: &'static str,
+    /// A name and a text that the admin listener understands.
+    pub(super) term: Option<(&'static str, String)>,
+}
+
+/// Gives `order` to a running proxy, waits until it was carried out, and prints how the session stands then.
+pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -> Exit {
+    let body = order.term.as_ref().map(|(name, text)| serde_json::json!({ *name: text }).to_string());
+    let question = Question { method: "POST", path: order.path, body, patience: PATIENCE };
+    let (address, answer) = match question.ask(flags, environment) {
+        Ok(answered) => answered,
+        Err(exit) => return exit,
+    };
+    match serde_json::from_str::<SessionReport>(&answer.body) {
+        Ok(report) if answer.status == 200 => {
+            print(&table(&report.rows()));
+            Exit::Success
+        }
+        _ => {
+            let refused = refusal(&answer.body).unwrap_or_else(|| answer.line());
+            question.complain(address, &format_args!("{}: {refused}", answer.status));
+            Exit::Failure
+        }
+    }
+}
+
+/// What a problem (RFC 9457) says, on a line of its own for the help.
+fn refusal(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+        help: String,
+    }
+    let Problem { detail, help } = serde_json::from_str(body).ok()?;
+    Some([detail, help].map(|text| text.replace(char::is_control, " ")).join("\n  "))
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    rows.iter().fold(String::new(), |mut out, (label, text)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{label:width$}  {text}");
+        out
+    })
+}
+
+/// Longer than one attempt of the proxy's, and than it keeps the connection.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_happened_and_what_to_do_and_forges_nothing() {
+        let problem = r#"{"status":409,"detail":"it is\u001b[2J paused","help":"resume it"}"#;
+        assert_eq!(refusal(problem).unwrap(), "it is [2J paused\n  resume it");
+        assert_eq!(refusal("not found\n"), None);
+    }
+
+    #[test]
+    fn labels_make_a_column() {
+        let rows = [("next", "renew".to_owned()), ("what to do", "nothing".to_owned())];
+        assert_eq!(table(&rows), "next        renew\nwhat to do  nothing\n");
+    }
+}

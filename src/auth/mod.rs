@@ -53,4 +53,4 @@ pub use source::{Means, TokenSource, Vitality};
 pub use state::{State, Status};
 pub use store::{Current, Publisher, Reader, Sign, channel};
 pub use token::{Generation, Session, User};
-pub use vault::{Vault, VaultError};
+pub use vault::{Store, StoreKey, Vault, VaultError};

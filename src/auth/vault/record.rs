@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     auth::{
-        fingerprint::FingerprintKey,
+        fingerprint::{Fingerprint, FingerprintKey},
         ledger::Ledger,
         token::{Generation, User},
     },
@@ -27,6 +27,15 @@ pub struct Record {
     pub generation: Generation,
     /// The session, unless it was lost.
     pub session: Option<StoredSession>,
+    /// The newest refresh token, where the source has such.
+    #[serde(default)]
+    pub refresh: Option<StoredRefresh>,
+    /// That an operator lent the seat to somebody.
+    #[serde(default)]
+    pub pause: Option<Pause>,
+    /// By which clock all this was written down.
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
 }
 
 /// A session at rest. `Debug` does not show the token.
@@ -46,6 +55,34 @@ pub struct StoredSession {
     pub user: User,
 }
 
+/// A refresh token at rest. `Debug` does not show it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredRefresh {
+    /// The token that replaced the last one.
+    #[serde(serialize_with = "expose")]
+    pub token: SecretString,
+    /// The configured token that it descends from: when another is configured, that one counts.
+    pub seed: Fingerprint,
+}
+
+/// The seat is lent to somebody: nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it ends by itself, if it does.
+    pub until: Option<Timestamp>,
+}
+
+/// A moment by two clocks: one that may be set, and one that only runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// By the wall clock.
+    pub at: Timestamp,
+    /// Which start of the machine the other clock counts from.
+    pub boot: String,
+    /// How long the machine had been up.
+    pub uptime_ms: u64,
+}
+
 impl Record {
     /// An empty one.
     pub fn new(seat: &str) -> Self {
@@ -56,19 +93,26 @@ impl Record {
             ledger: Ledger::default(),
             generation: Generation::default(),
             session: None,
+            refresh: None,
+            pause: None,
+            stamp: None,
         }
     }
 
     /// The same past, with nobody's session.
     pub(super) fn reseated(mut self, seat: &str) -> Self {
         self.ledger.reseated();
-        Self { seat: seat.to_owned(), session: None, ..self }
+        Self { seat: seat.to_owned(), session: None, refresh: None, pause: None, ..self }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
+        }
+        // An array would be taken for the fields in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Unusable::Damaged);
         }
         let Versioned { version } = serde_json::from_slice(bytes).map_err(|_| Unusable::Damaged)?;
         if version != VERSION {
@@ -92,9 +136,11 @@ pub(super) enum Unusable {
     Damaged,
     #[error("its format has version {version}, this program knows {VERSION}")]
     Version { version: u32 },
+    #[error("it belongs to another user or upstream")]
+    Seat,
 }
 
-/// The one place where a token is written out.
+/// The one place where tokens are written out.
 fn expose<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(token.expose_secret())
 }
@@ -113,4 +159,5 @@ mod as_url {
     }
 }
 
-const VERSION: u32 = 1;
+/// Of the record, and of the envelope around an encrypted one.
+pub(super) const VERSION: u32 = 1;

@@ -61,10 +61,10 @@ fn live(_: &Inner) -> Response<Full<Bytes>> {
 }
 
 fn ready(admin: &Inner) -> Response<Full<Bytes>> {
-    if admin.reader.current().is_some() {
-        return text(StatusCode::OK, "ready\n");
-    }
     let status = admin.reader.status();
+    if admin.reader.current().is_some() {
+        return text(StatusCode::OK, still_ready(&status));
+    }
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&status));
     let wait = retry_after(&status, admin.facts.clock.now());
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
@@ -82,6 +82,17 @@ fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
     match exposition::text(&admin.registry) {
         Ok(metrics) => with_type(StatusCode::OK, exposition::CONTENT_TYPE, metrics),
         Err(error) => failed(&error),
+    }
+}
+
+/// One line too: it serves, and what it might not survive is no reason to take it out of service.
+fn still_ready(status: &Status) -> String {
+    match &status.store_trouble {
+        None => "ready\n".to_owned(),
+        Some(trouble) => {
+            let trouble = trouble.replace(char::is_control, " ");
+            format!("ready, but the session would not survive a restart: {trouble}\n")
+        }
     }
 }
 

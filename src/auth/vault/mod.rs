@@ -180,7 +180,7 @@ impl FileVault {
 
     /// Keeps unusable content where a person can look at it, and out of the way: without its tokens if it can be told
     /// where these are.
-    fn set_aside(&self, remains: Option<Remains>, why: Unusable) {
+    fn set_aside(&self, remains: Option<Box<Remains>>, why: Unusable) {
         let aside = match remains {
             Some(remains) => {
                 let bytes = remains.to_bytes().map_err(SealError::from).and_then(|bytes| self.wrap(bytes));

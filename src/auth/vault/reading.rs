@@ -18,7 +18,7 @@ pub(super) enum Reading {
         /// Why.
         why: Unusable,
         /// What may be set aside of it; `None` where nobody can tell what is in it, and it is kept whole.
-        remains: Option<Remains>,
+        remains: Option<Box<Remains>>,
         /// What still counts.
         record: Record,
     },
@@ -45,7 +45,7 @@ pub(super) fn read(bytes: &[u8], key: Option<&StoreKey>, seat: &str) -> Reading 
 }
 
 fn judge(bytes: &[u8], seat: &str) -> Reading {
-    let remains = || Remains::of(bytes);
+    let remains = || Remains::of(bytes).map(Box::new);
     match Record::parse(bytes) {
         Ok(record) if record.seat == seat => Reading::Good(record),
         Ok(record) => {

@@ -43,7 +43,9 @@ impl StoreKey {
     /// Tells one key from another, and nothing else of it: a pseudo-random function under the key itself.
     pub fn id(&self) -> String {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()), ID);
-        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let mut id = [0; 8];
+        id.copy_from_slice(&tag.as_ref()[..8]);
+        format!("{:016x}", u64::from_be_bytes(id))
     }
 
     /// The envelope around `record`, which is encrypted where it stands.

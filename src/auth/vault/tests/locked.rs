@@ -39,7 +39,7 @@ fn a_second_owner_is_refused_with_the_first_ones_process_id() {
     let VaultError::InUse { pid, .. } = &error else { panic!("{error}") };
     assert_eq!(*pid, std::process::id().to_string());
     assert!(error.to_string().contains(pid));
-    let Scratch { vault, directory, _owner } = scratch;
+    let Scratch { vault, directory, owner: _owner } = scratch;
     drop(vault);
     Vault::open(&directory).unwrap();
 }
@@ -85,7 +85,7 @@ fn what_a_crash_left_half_written_is_removed() {
 
 #[tokio::test]
 async fn a_directory_that_was_replaced_is_not_written_to() {
-    let Scratch { vault, directory, _owner } = scratch();
+    let Scratch { vault, directory, owner: _owner } = scratch();
     vault.save(&record()).await.unwrap();
     let away = directory.with_extension("away");
     fs::rename(&directory, &away).unwrap();
@@ -106,7 +106,7 @@ async fn a_directory_that_was_replaced_is_not_written_to() {
 
 #[tokio::test]
 async fn the_directory_stays_locked_until_the_last_write_has_ended() {
-    let Scratch { vault, directory, _owner } = scratch();
+    let Scratch { vault, directory, owner: _owner } = scratch();
     let Vault::File(FileVault { file, .. }) = vault else { unreachable!() };
     let under_way = file.writer();
     drop(file);
@@ -117,7 +117,7 @@ async fn the_directory_stays_locked_until_the_last_write_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_with_the_holder_or_with_patience() {
-    let Scratch { vault, directory, _owner } = scratch();
+    let Scratch { vault, directory, owner: _owner } = scratch();
     let store = Store::File { key: None, lock_wait: Duration::from_secs(60) };
     let begun = Instant::now();
     let error = Vault::open_as(&store, &directory).await.unwrap_err();

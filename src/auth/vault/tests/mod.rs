@@ -23,13 +23,13 @@ use crate::auth::{
 struct Scratch {
     vault: Vault,
     directory: PathBuf,
-    _owner: tempfile::TempDir,
+    owner: tempfile::TempDir,
 }
 
 fn scratch() -> Scratch {
     let owner = tempfile::tempdir().unwrap();
     let directory = owner.path().join("deeper/state");
-    Scratch { vault: Vault::open(&directory).unwrap(), directory, _owner: owner }
+    Scratch { vault: Vault::open(&directory).unwrap(), directory, owner }
 }
 
 impl Scratch {

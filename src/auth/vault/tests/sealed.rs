@@ -17,9 +17,9 @@ fn sealed(record: &Record, key: &StoreKey) -> Vec<u8> {
 impl Scratch {
     /// The same directory after a restart, with this key.
     fn restarted(self, key: Option<StoreKey>) -> Self {
-        let Self { vault, directory, _owner } = self;
+        let Self { vault, directory, owner } = self;
         drop(vault);
-        Self { vault: Vault::open(&directory).unwrap().encrypted(key), directory, _owner }
+        Self { vault: Vault::open(&directory).unwrap().encrypted(key), directory, owner }
     }
 }
 
@@ -185,9 +185,8 @@ proptest! {
         let mut saved = Record::new(&seat);
         saved.generation = Generation(generation);
         saved.session = record().session.map(|session| StoredSession { token: token.into(), ..session });
-        match read(&sealed(&saved, &key), Some(&key), &seat) {
-            Reading::Good(read) => prop_assert_eq!(meaning(&read), meaning(&saved)),
-            other => prop_assert!(false, "{:?}", other),
-        }
+        let reading = read(&sealed(&saved, &key), Some(&key), &seat);
+        let Reading::Good(read) = reading else { panic!("{reading:?}") };
+        prop_assert_eq!(meaning(&read), meaning(&saved));
     }
 }

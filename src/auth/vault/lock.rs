@@ -23,13 +23,16 @@ impl Lock {
     pub(super) fn take(directory: &Path) -> Result<Self, VaultError> {
         let path = directory.join(LOCK);
         look_at(&path)?;
-        let mut file = open(&path)?;
+        let (mut file, denied) = open(&path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(VaultError::InUse { directory: directory.to_owned(), pid: holder(file) });
             }
             Err(error) => return Err(VaultError::Io { action: "lock", path, source: error.into() }),
+        }
+        if let Some(error) = denied {
+            tracing::warn!(lock = %path.display(), %error, "the state directory cannot be written: what changes will not survive a restart");
         }
         // Only there to be read by a person; a full disk is no reason not to start.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
@@ -53,9 +56,9 @@ impl Lock {
     }
 }
 
-/// Opens the lock, for reading alone where the disk is read-only or full: that is enough to hold it, and the session
-/// that was stored can still be read.
-fn open(path: &Path) -> Result<File, VaultError> {
+/// Opens the lock; where the disk is read-only or full, for reading alone, and says what stood in the way: that is
+/// enough to hold it, and the session that was stored can still be read.
+fn open(path: &Path) -> Result<(File, Option<io::Error>), VaultError> {
     let options = |writing: bool| {
         let mut options = OpenOptions::new();
         options.read(true).write(writing).create(writing).truncate(false).mode(0o600);
@@ -63,14 +66,13 @@ fn open(path: &Path) -> Result<File, VaultError> {
         options
     };
     let denied = match options(true).open(path) {
-        Ok(file) => return Ok(file),
+        Ok(file) => return Ok((file, None)),
         Err(error) => error,
     };
-    let Ok(file) = options(false).open(path) else {
-        return Err(VaultError::Io { action: "open the lock", path: path.to_owned(), source: denied });
-    };
-    tracing::warn!(lock = %path.display(), error = %denied, "the state directory cannot be written: what changes will not survive a restart");
-    Ok(file)
+    match options(false).open(path) {
+        Ok(file) => Ok((file, Some(denied))),
+        Err(_) => Err(VaultError::Io { action: "open the lock", path: path.to_owned(), source: denied }),
+    }
 }
 
 /// The process id in a lock that somebody else holds.

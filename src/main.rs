@@ -55,6 +55,9 @@ fn start(
     if let Err(error) = telemetry::start(&config.log, config.log_format) {
         return fail(&error, Exit::System);
     }
+    for exposed in config.exposed() {
+        tracing::warn!("{exposed}");
+    }
     if let Err(error) = app::forbid_core_dumps() {
         tracing::warn!(%error, "core dumps could not be forbidden; one would hold the access token");
     }

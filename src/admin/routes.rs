@@ -87,10 +87,10 @@ fn ready(admin: &Inner) -> Response<Full<Bytes>> {
             "not ready: draining: the process was told to stop, and finishes what is in flight\n",
         );
     }
-    if admin.is_ready() {
-        return text(StatusCode::OK, "ready\n");
-    }
     let status = admin.reader.status();
+    if admin.is_ready() {
+        return text(StatusCode::OK, still_ready(&status));
+    }
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&status));
     let wait = retry_after(&status, admin.facts.clock.now());
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
@@ -117,6 +117,17 @@ fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
     match exposition::text(&admin.registry) {
         Ok(metrics) => with_type(StatusCode::OK, exposition::CONTENT_TYPE, metrics),
         Err(error) => failed(&error),
+    }
+}
+
+/// One line too: it serves, and what it might not survive is no reason to take it out of service.
+fn still_ready(status: &Status) -> String {
+    match &status.store_trouble {
+        None => "ready\n".to_owned(),
+        Some(trouble) => {
+            let trouble = trouble.replace(char::is_control, " ");
+            format!("ready, but the session would not survive a restart: {trouble}\n")
+        }
     }
 }
 

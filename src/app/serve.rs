@@ -14,7 +14,12 @@ use crate::{
 /// When it cannot start, or a part of it ends by itself.
 pub async fn serve(config: &Config) -> Result<(), AppError> {
     let signals = Signals::listen()?;
-    let app = App::bind(config, seat(config)?).await?;
+    let vault = tokio::select! {
+        vault = Vault::open_as(&config.store, &config.state_dir) => vault?,
+        // Another process may leave the state directory late or never, and nobody has to wait for that.
+        () = signals.clone().first() => return Ok(()),
+    };
+    let app = App::bind(config, seat(config, vault)?).await?;
     tracing::info!(
         listen = %app.listen()?,
         admin = %app.admin_listen()?,
@@ -28,8 +33,7 @@ pub async fn serve(config: &Config) -> Result<(), AppError> {
     }
 }
 
-fn seat(config: &Config) -> Result<Seat, AppError> {
-    let vault = Vault::open(&config.state_dir)?;
+fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
     let credentials = config.credentials.clone().ok_or(AppError::NoCredentials)?;
     let device_id = match credentials.device_id {
         Some(id) => id,

@@ -56,4 +56,4 @@ pub use source::{Means, TokenSource, Vitality};
 pub use state::{State, Status};
 pub use store::{Current, Publisher, Reader, channel};
 pub use token::{Generation, Session, User};
-pub use vault::{Vault, VaultError};
+pub use vault::{Store, StoreKey, Vault, VaultError};

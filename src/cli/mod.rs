@@ -76,6 +76,7 @@ pub fn check(flags: &Flags, environment: &Environment) -> Exit {
     match Config::load(Purpose::Serve, flags, environment) {
         Ok(config) => {
             print(&config.redacted());
+            config.exposed().iter().for_each(|exposed| complain(exposed));
             Exit::Success
         }
         Err(errors) => {

@@ -16,6 +16,7 @@ use toml::{
 
 use crate::config::{
     problem::{Fault, Problem, Source, closest},
+    secret_file::READABLE_BY_OTHERS,
     setting::{CONFIG, Kind, SETTINGS},
 };
 
@@ -162,8 +163,6 @@ fn as_text<'t>(value: &'t Spanned<DeValue<'t>>) -> Leaf<'t> {
 fn line_of(text: &str, at: usize) -> usize {
     1 + text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n').count()
 }
-
-const READABLE_BY_OTHERS: u32 = 0o044;
 
 #[cfg(test)]
 mod tests {

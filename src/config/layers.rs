@@ -1,6 +1,6 @@
 //! One setting's value from four places: flag, then environment, then file, then default.
 
-use std::{collections::BTreeMap, ffi::OsStr, fmt, fs, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsStr, fmt, path::PathBuf};
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 
@@ -8,6 +8,7 @@ use crate::config::{
     environment::Environment,
     file::ConfigFile,
     problem::{Fault, Problem, Source, closest},
+    secret_file::{self, Exposed},
     setting::{CONFIG, Kind, SETTINGS, Setting},
     value::Invalid,
 };
@@ -29,6 +30,7 @@ pub(super) struct Layers<'a> {
     file: ConfigFile,
     pub(super) problems: Vec<Problem>,
     pub(super) values: Vec<Value>,
+    pub(super) exposed: Vec<Exposed>,
 }
 
 /// A setting's value as it will be shown, and where it comes from. `Debug` says only the latter: the value is in
@@ -52,6 +54,8 @@ struct Found {
     /// What the user called it.
     name: String,
     source: Source,
+    /// The mode of the file that it is from, if others can read that.
+    lax: Option<u32>,
 }
 
 impl<'a> Layers<'a> {
@@ -63,6 +67,7 @@ impl<'a> Layers<'a> {
             file: ConfigFile::default(),
             problems: Vec::new(),
             values: Vec::new(),
+            exposed: Vec::new(),
         };
         if let Some(found) = layers.found(&CONFIG) {
             let path = PathBuf::from(found.text.as_str());
@@ -109,7 +114,7 @@ impl<'a> Layers<'a> {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, Invalid>,
     ) -> Option<T> {
-        let Some(Found { text, name, source }) = self.found(setting) else {
+        let Some(Found { text, name, source, lax: _ }) = self.found(setting) else {
             // A problem with its source may be why: it is shown as the default then, and never used.
             self.note(setting, setting.default.to_string(), Source::Default);
             return None;
@@ -186,6 +191,7 @@ impl<'a> Layers<'a> {
                 text: Zeroizing::new(text.clone()),
                 name: flag.to_owned(),
                 source: Source::Flag,
+                lax: None,
             }))
         } else {
             match self.in_environment(setting) {
@@ -194,7 +200,10 @@ impl<'a> Layers<'a> {
             }
         };
         match outcome.and_then(|found| found.map(checked).transpose()) {
-            Ok(found) => found,
+            Ok(found) => {
+                self.exposed.extend(found.as_ref().and_then(|found| exposed(setting, found)));
+                found
+            }
             Err(problem) => {
                 self.problems.push(*problem);
                 None
@@ -217,7 +226,8 @@ impl<'a> Layers<'a> {
         match (value, file.zip(path)) {
             (None, None) => Ok(None),
             (Some(text), None) => {
-                Ok(Some(Found { text, name: setting.env.to_owned(), source: Source::Environment }))
+                let name = setting.env.to_owned();
+                Ok(Some(Found { text, name, source: Source::Environment, lax: None }))
             }
             (None, Some((name, path))) if path.is_empty() => Err(problem(&name, Fault::Empty)),
             (None, Some((name, path))) => from_file(name, PathBuf::from(path.as_str())).map(Some),
@@ -235,6 +245,7 @@ impl<'a> Layers<'a> {
                 text: entry.value.clone(),
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),
+                lax: None,
             })),
             (None, Some((key, entry))) => from_file(key, PathBuf::from(entry.value.as_str())).map(Some),
             (Some(entry), Some((other, _))) => Err(Box::new(Problem {
@@ -246,23 +257,27 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// The contents of a secret's file, without the newline that editors and `echo` leave at its end.
+/// The value that stands in a file of its own.
 fn from_file(name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
-    let source = Source::SecretFile(path.clone());
-    match fs::read(&path).map(Zeroizing::new) {
-        Err(error) => Err(Box::new(Problem {
-            name,
-            source: Source::Environment,
-            fault: Fault::Unreadable { path, error },
-        })),
-        Ok(bytes) => match str::from_utf8(&bytes) {
-            Err(_) => Err(Box::new(Problem { name, source, fault: Fault::NotText })),
-            Ok(text) => {
-                let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-                Ok(Found { text, name, source })
-            }
-        },
+    match secret_file::read(&path) {
+        Ok((text, mode)) => {
+            let lax = (mode & secret_file::READABLE_BY_OTHERS != 0).then_some(mode);
+            Ok(Found { text, name, source: Source::SecretFile(path), lax })
+        }
+        Err(fault) => {
+            // The other faults name the file themselves.
+            let source =
+                if matches!(fault, Fault::NotText) { Source::SecretFile(path) } else { Source::Environment };
+            Err(Box::new(Problem { name, source, fault }))
+        }
     }
+}
+
+/// That others can read the file of a secret.
+fn exposed(setting: &Setting, found: &Found) -> Option<Exposed> {
+    let Source::SecretFile(path) = &found.source else { return None };
+    let mode = found.lax.filter(|_| setting.kind == Kind::Secret)?;
+    Some(Exposed { name: found.name.clone(), path: path.clone(), mode })
 }
 
 /// No setting is empty, and none has control characters.

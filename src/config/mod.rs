@@ -31,6 +31,7 @@ pub mod handover;
 mod layers;
 mod problem;
 mod render;
+mod secret_file;
 mod session;
 mod setting;
 mod upstream_ca;
@@ -41,7 +42,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    auth::RenewalPolicy,
+    auth::{RenewalPolicy, Store},
     config::layers::{Layers, Value},
     origin::Origin,
     proxy,
@@ -56,6 +57,7 @@ pub use self::{
     layers::Flags,
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
+    secret_file::Exposed,
     setting::{Kind, Preset, SETTINGS, Setting},
     value::Invalid,
 };
@@ -82,6 +84,8 @@ pub struct Config {
     /// Where the session is kept over restarts. Not created yet. The sandbox must not use it: it holds the real
     /// session.
     pub state_dir: PathBuf,
+    /// How the session is kept there, if it is. Never for [`Purpose::Sandbox`], whose session ends with it.
+    pub store: Store,
     /// What to log in with: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
     pub credentials: Option<Credentials>,
     /// What callers may hold at once.
@@ -105,6 +109,7 @@ pub struct Config {
     /// Content types of request bodies accepted besides `application/json`, lower case, without parameters.
     pub content_types: Vec<String>,
     values: Vec<Value>,
+    exposed: Vec<Exposed>,
 }
 
 /// What a configuration is for.
@@ -124,7 +129,7 @@ impl Config {
         layers.check_names();
         let config = Self::read(purpose, &mut layers);
         if layers.problems.is_empty() {
-            Ok(Self { values: layers.values, ..config })
+            Ok(Self { values: layers.values, exposed: layers.exposed, ..config })
         } else {
             Err(ConfigErrors(layers.problems))
         }
@@ -135,10 +140,15 @@ impl Config {
         render::values(&self.values)
     }
 
+    /// Files with secrets in them that others can read: worth a warning, since it may be how an engine mounts them.
+    pub fn exposed(&self) -> &[Exposed] {
+        &self.exposed
+    }
+
     fn read(purpose: Purpose, layers: &mut Layers<'_>) -> Self {
         use setting as s;
 
-        let (credentials, environment, (api, upstream), upstream_ca) = match purpose {
+        let (credentials, environment, (api, upstream), upstream_ca, store) = match purpose {
             Purpose::Serve => {
                 let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
                 let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
@@ -147,10 +157,16 @@ impl Config {
                     "static" | "oauth2" => Ok(false),
                     _ => Err(Invalid::Choice { of: "tradovate, static, oauth2" }),
                 });
-                (credentials, environment, api::read(layers, environment, logs_in), ca)
+                (
+                    credentials,
+                    environment,
+                    api::read(layers, environment, logs_in),
+                    ca,
+                    session::store(layers),
+                )
             }
             Purpose::Sandbox => {
-                (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new())
+                (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new(), Store::Memory)
             }
         };
         let (listen, admin_listen) = listeners(layers);
@@ -166,6 +182,7 @@ impl Config {
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
             state_dir: state_dir(layers),
+            store,
             credentials,
             limits: limits(layers),
             timeouts: proxy::Timeouts {
@@ -197,6 +214,7 @@ impl Config {
                 .optional(&s::CONTENT_TYPES, |text| value::list(text, "type/subtype", value::is_content_type))
                 .unwrap_or_default(),
             values: Vec::new(),
+            exposed: Vec::new(),
         }
     }
 }

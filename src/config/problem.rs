@@ -122,6 +122,20 @@ pub enum Fault {
         /// Why.
         error: io::Error,
     },
+    /// A device, a pipe or a directory where a file should be: reading it might never end.
+    #[error("{} is not a regular file", .path.display())]
+    NotAFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file that is longer than any credential.
+    #[error("the file {} is longer than {most} bytes", .path.display())]
+    TooLong {
+        /// Which.
+        path: PathBuf,
+        /// The limit.
+        most: usize,
+    },
     /// The configuration file is not TOML. The parser's words, never its excerpt, which may hold a secret.
     #[error("not valid TOML: {message}")]
     Syntax {
@@ -195,6 +209,9 @@ impl Fault {
             Self::Both { .. } => Some("remove one of the two".to_owned()),
             Self::Unreadable { .. } => {
                 Some("check the path, and that the user who runs the proxy may read it".to_owned())
+            }
+            Self::NotAFile { .. } | Self::TooLong { .. } => {
+                Some("name a file that holds the value, and nothing else".to_owned())
             }
             Self::Exposed { path, .. } => Some(format!("run: chmod 600 {}", path.display())),
             Self::Missing { key, whence } => Some(format!("{whence} (TOML key: {key})")),

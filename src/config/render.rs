@@ -43,7 +43,11 @@ pub(super) fn values(values: &[Value]) -> String {
     let in_order =
         SETTINGS.iter().filter_map(|&setting| values.iter().find(|value| value.setting.key == setting.key));
     for Value { setting, shown, source } in in_order {
-        debug_assert!(setting.kind != Kind::Secret || shown.starts_with("set (") || shown == "required");
+        debug_assert!(
+            setting.kind != Kind::Secret
+                || shown.starts_with("set (")
+                || *shown == setting.default.to_string()
+        );
         let _ = writeln!(out, "{:width$} = {shown}  ({source})", setting.key);
     }
     out

@@ -1,7 +1,7 @@
-//! How the session is kept alive: limits and policies.
+//! How the session is kept: alive, by limits and policies, and over restarts.
 
 use crate::{
-    auth::{OnKick, RenewalPolicy, ledger::Budgets},
+    auth::{OnKick, RenewalPolicy, Store, StoreKey, ledger::Budgets},
     config::{
         layers::Layers,
         setting as s,
@@ -24,6 +24,17 @@ pub(super) fn policy(layers: &mut Layers<'_>) -> RenewalPolicy {
         on_kick: on_kick(layers),
         ..default
     }
+}
+
+pub(super) fn store(layers: &mut Layers<'_>) -> Store {
+    // Each is looked at, whichever store is chosen.
+    let key = layers.optional(&s::SESSION_STORE_KEY, |text| StoreKey::parse(text).ok_or(Invalid::Key));
+    let lock_wait = layers.value(&s::SESSION_LOCK_WAIT, value::duration);
+    layers.value(&s::SESSION_STORE, |text| match text {
+        "file" => Ok(Store::File { key: key.clone(), lock_wait }),
+        "memory" => Ok(Store::Memory),
+        _ => Err(Invalid::Choice { of: "file, memory" }),
+    })
 }
 
 fn on_kick(layers: &mut Layers<'_>) -> OnKick {

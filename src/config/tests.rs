@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::auth::StoreKey;
 
 const LOGIN: [(&str, &str); 5] = [
     ("TRADOVATE_NAME", "somebody"),
@@ -168,6 +169,63 @@ fn a_file_that_gives_no_secret_is_named() {
         assert!(text.contains(expected), "no {expected:?} in:\n{text}");
     }
     assert!(!text.contains("canary"));
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_told_and_not_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (sec, name) = (file(dir.path(), "sec", "canary"), file(dir.path(), "name", "n"));
+    let mut environment = environment(&[("TRADOVATE_SEC_FILE", &sec), ("TRADOVATE_NAME_FILE", &name)]);
+    environment.remove("TRADOVATE_SEC");
+    environment.remove("TRADOVATE_NAME");
+    assert!(load(&[], &environment).unwrap().exposed().is_empty());
+    for path in [&sec, &name] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    let config = load(&[], &environment).unwrap();
+    // A name is no secret.
+    let [exposed] = config.exposed() else { panic!("{:?}", config.exposed()) };
+    assert_eq!(
+        exposed.to_string(),
+        format!(
+            "TRADOVATE_SEC_FILE: others can read the secret in {sec} (its mode is 640); run: chmod 600 {sec}"
+        )
+    );
+}
+
+#[test]
+fn the_store_is_a_file_in_clear_or_encrypted_or_memory() {
+    let key = "0123456789abcdef".repeat(4);
+    let store = |more: &[(&str, &str)]| load(&[], &environment(more)).unwrap().store;
+    assert!(matches!(store(&[]), Store::File { key: None, lock_wait: Duration::ZERO }));
+    let Store::File { key: Some(read), lock_wait } =
+        store(&[("TRADOVATE_PROXY_SESSION_STORE_KEY", &key), ("TRADOVATE_PROXY_SESSION_LOCK_WAIT", "30s")])
+    else {
+        panic!("no key")
+    };
+    assert_eq!((read.id(), lock_wait), (StoreKey::parse(&key).unwrap().id(), Duration::from_secs(30)));
+    assert!(matches!(store(&[("TRADOVATE_PROXY_SESSION_STORE", "memory")]), Store::Memory));
+
+    for bad in [&key[1..], &key.replacen('f', "canary", 1), &key.replacen('f', "g", 1)] {
+        let text = faults(&environment(&[
+            ("TRADOVATE_PROXY_SESSION_STORE_KEY", bad),
+            ("TRADOVATE_PROXY_SESSION_STORE", "redis"),
+        ]));
+        for expected in [
+            "2 problems",
+            "TRADOVATE_PROXY_SESSION_STORE_KEY (environment): not 64 hexadecimal digits: make a key with openssl",
+            "\"redis\" is wrong: not one of: file, memory",
+        ] {
+            assert!(text.contains(expected), "no {expected:?} in:\n{text}");
+        }
+        assert!(!text.contains(&bad[1..9]), "{text}");
+    }
+    // The simulation's session ends with it, whatever is set.
+    let sandbox = environment(&[("TRADOVATE_PROXY_SESSION_STORE_KEY", "none")]);
+    let sandbox = Config::load(Purpose::Sandbox, &Flags::default(), &sandbox).unwrap();
+    assert!(matches!(sandbox.store, Store::Memory));
 }
 
 #[test]

@@ -126,6 +126,9 @@ pub enum Invalid {
     /// No whole number.
     #[error("not a whole number")]
     Number,
+    /// No 256-bit key.
+    #[error("not 64 hexadecimal digits: make a key with openssl rand -hex 32")]
+    Key,
     /// A number outside its range.
     #[error("not between {least} and {most}")]
     OutOfRange {

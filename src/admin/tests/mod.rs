@@ -111,6 +111,14 @@ async fn readiness_follows_the_token_and_liveness_does_not() {
     let answer = running.get("/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nready\n"), "{answer}");
 
+    running.publisher.report(Status {
+        store_trouble: Some("no space\nleft".to_owned()),
+        ..status(&running.clock, State::Live)
+    });
+    let answer = running.get("/readyz").await;
+    let detail = "\r\n\r\nready, but the session would not survive a restart: no space left\n";
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(detail), "{answer}");
+
     running.clock.advance(Duration::from_mins(81)).unwrap();
     running.publisher.report(Status {
         reason: Some("too many\nlogins".to_owned()),

@@ -1,7 +1,7 @@
 //! The file itself: read with suspicion, replaced whole.
 
 use std::{
-    fs::{File, OpenOptions, Permissions, rename},
+    fs::{File, OpenOptions, Permissions, remove_file, rename},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -13,22 +13,29 @@ use std::{
 
 use secrecy::zeroize::Zeroizing;
 
-use crate::auth::vault::directory::{VaultError, check_owner, no_follow};
+use crate::auth::vault::{
+    directory::{check_owner, look_at},
+    error::VaultError,
+    lock::{Lock, no_follow},
+};
 
 /// `session.json` and the lock that makes it ours.
 #[derive(Debug)]
-pub struct SessionFile {
+pub(super) struct SessionFile {
     path: PathBuf,
-    _lock: File,
+    /// Shared with every write under way: the directory is not left before the last of them has ended.
+    lock: Arc<Lock>,
     /// The newest write begun, and the newest done.
     begun: AtomicU64,
     done: Arc<Mutex<u64>>,
 }
 
 impl SessionFile {
-    pub(super) fn new(directory: &Path, lock: File) -> Self {
+    pub(super) fn new(directory: &Path, lock: Lock) -> Self {
         let path = directory.join("session.json");
-        Self { path, _lock: lock, begun: AtomicU64::new(0), done: Arc::default() }
+        // What a crash left half-written may hold a token. If it cannot go, the next write will say so.
+        let _ = remove_file(path.with_extension(NEW));
+        Self { path, lock: Arc::new(lock), begun: AtomicU64::new(0), done: Arc::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -38,46 +45,45 @@ impl SessionFile {
     /// The content, or `None` when there is none yet.
     pub(super) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         let io = |action, source| VaultError::Io { action, path: self.path.clone(), source };
-        match self.path.symlink_metadata() {
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(VaultError::NotAFile { path: self.path.clone() });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io("look at", error)),
+        if look_at(&self.path)?.is_none() {
+            return Ok(None);
         }
         // Opened without following a link that may have come since; from here on it is this open file.
         let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(&self.path);
         let file = file.map_err(|error| io("open", error))?;
         let metadata = file.metadata().map_err(|error| io("look at", error))?;
-        check_owner(&self.path, metadata.uid())?;
+        if !metadata.is_file() {
+            return Err(VaultError::NotAFile { path: self.path.clone() });
+        }
+        check_owner(&self.path, &metadata)?;
         let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             tracing::warn!(file = %self.path.display(), mode = format!("{mode:o}"), "others could read the stored session; now they cannot");
             file.set_permissions(Permissions::from_mode(0o600)).map_err(|error| io("restrict", error))?;
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
-        file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| io("read", error))?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST));
+        file.take(LARGEST as u64).read_to_end(&mut bytes).map_err(|error| io("read", error))?;
         Ok(Some(bytes))
     }
 
-    /// Keeps unusable content where a person can look at it, and out of the way.
-    pub(super) fn set_aside(&self, why: &str) {
-        let aside = self.path.with_extension("json.set-aside");
-        match rename(&self.path, &aside) {
-            Ok(()) => {
-                tracing::warn!(file = %aside.display(), why, "the stored session cannot be used and was set aside");
-            }
-            Err(error) => {
-                tracing::warn!(file = %self.path.display(), why, %error, "the stored session cannot be used");
-            }
-        }
+    /// Puts the content, as it is, where a person can look at it.
+    pub(super) fn set_aside(&self) -> io::Result<PathBuf> {
+        let aside = self.path.with_extension(ASIDE);
+        rename(&self.path, &aside)?;
+        Ok(aside)
+    }
+
+    /// Puts `remains` of the content there instead.
+    pub(super) fn set_aside_as(&self, remains: &[u8]) -> io::Result<PathBuf> {
+        let aside = self.path.with_extension(ASIDE);
+        replace(&aside, remains)?;
+        Ok(aside)
     }
 
     /// The right to make the next write, on whatever thread.
     pub(super) fn writer(&self) -> Writer {
         let turn = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
-        Writer { path: self.path.clone(), turn, done: Arc::clone(&self.done) }
+        Writer { path: self.path.clone(), lock: Arc::clone(&self.lock), turn, done: Arc::clone(&self.done) }
     }
 }
 
@@ -85,6 +91,7 @@ impl SessionFile {
 #[derive(Debug)]
 pub(super) struct Writer {
     path: PathBuf,
+    lock: Arc<Lock>,
     turn: u64,
     done: Arc<Mutex<u64>>,
 }
@@ -95,28 +102,39 @@ impl Writer {
         if *done >= self.turn {
             return Ok(());
         }
-        let beside = self.path.with_extension("json.new");
-        // A leftover of a crash may have lax permissions, which opening would keep.
-        match std::fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(no_follow())
-            .open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        rename(&beside, &self.path)?;
-        // The rename itself is only safe once the directory is on disk.
-        let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
-        File::open(directory)?.sync_all()?;
+        self.lock.check()?;
+        replace(&self.path, bytes)?;
         *done = self.turn;
         Ok(())
     }
 }
 
+/// Replaces a file as a whole: whoever pulls the plug leaves the old one or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension(NEW);
+    // A leftover may have lax permissions, which opening would keep.
+    match remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(no_follow())
+        .open(&beside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| rename(&beside, path));
+    if let Err(error) = written {
+        // Half a record holds half a token, or all of it; and on a full disk it takes up room.
+        let _ = remove_file(&beside);
+        return Err(error);
+    }
+    // The rename itself is only safe once the directory is on disk.
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
 /// A session file has a few kilobytes; what is cut off here does not parse, and is set aside.
-const LARGEST: u64 = 256 * 1024;
+const LARGEST: usize = 256 * 1024;
+
+const NEW: &str = "json.new";
+const ASIDE: &str = "json.set-aside";

@@ -30,29 +30,15 @@ pub struct Record {
     /// Recognises the credentials that the session was opened with.
     #[serde(default)]
     pub opened_with: Option<Fingerprint>,
-    /// The newest refresh token, where the source rotates them.
+    /// The newest refresh token, where the source has such.
     #[serde(default)]
     pub refresh: Option<StoredRefresh>,
-    /// Whether an operator lent the seat to somebody.
+    /// That an operator lent the seat to somebody.
     #[serde(default)]
     pub pause: Option<Pause>,
-}
-
-/// A refresh token at rest. `Debug` does not show it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredRefresh {
-    /// The token.
-    #[serde(serialize_with = "expose")]
-    pub token: SecretString,
-    /// Recognises the credentials that it came from: it is worth nothing with others.
-    pub seed: Fingerprint,
-}
-
-/// A seat lent to somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
-    /// When it ends by itself, if it does.
-    pub until: Option<Timestamp>,
+    /// By which clock all this was written down.
+    #[serde(default)]
+    pub stamp: Option<Stamp>,
 }
 
 /// A session at rest. `Debug` does not show the token.
@@ -72,6 +58,34 @@ pub struct StoredSession {
     pub user: User,
 }
 
+/// A refresh token at rest. `Debug` does not show it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredRefresh {
+    /// The token that replaced the last one.
+    #[serde(serialize_with = "expose")]
+    pub token: SecretString,
+    /// The configured token that it descends from: when another is configured, that one counts.
+    pub seed: Fingerprint,
+}
+
+/// The seat is lent to somebody: nothing is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it ends by itself, if it does.
+    pub until: Option<Timestamp>,
+}
+
+/// A moment by two clocks: one that may be set, and one that only runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// By the wall clock.
+    pub at: Timestamp,
+    /// Which start of the machine the other clock counts from.
+    pub boot: String,
+    /// How long the machine had been up.
+    pub uptime_ms: u64,
+}
+
 impl Record {
     /// An empty one.
     pub fn new(seat: &str) -> Self {
@@ -85,19 +99,24 @@ impl Record {
             opened_with: None,
             refresh: None,
             pause: None,
+            stamp: None,
         }
     }
 
     /// The same past, with nobody's session.
     pub(super) fn reseated(mut self, seat: &str) -> Self {
         self.ledger.reseated();
-        Self { seat: seat.to_owned(), session: None, opened_with: None, refresh: None, ..self }
+        Self { seat: seat.to_owned(), session: None, opened_with: None, refresh: None, pause: None, ..self }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
+        }
+        // An array would be taken for the fields in their order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Unusable::Damaged);
         }
         let Versioned { version } = serde_json::from_slice(bytes).map_err(|_| Unusable::Damaged)?;
         if version != VERSION {
@@ -121,9 +140,11 @@ pub(super) enum Unusable {
     Damaged,
     #[error("its format has version {version}, this program knows {VERSION}")]
     Version { version: u32 },
+    #[error("it belongs to another user or upstream")]
+    Seat,
 }
 
-/// The one place where a token is written out.
+/// The one place where tokens are written out.
 fn expose<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(token.expose_secret())
 }
@@ -142,4 +163,5 @@ mod as_url {
     }
 }
 
-const VERSION: u32 = 1;
+/// Of the record, and of the envelope around an encrypted one.
+pub(super) const VERSION: u32 = 1;

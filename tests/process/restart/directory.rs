@@ -2,9 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
+use rustix::process::Signal;
+
 use crate::support::{
     api::Api,
-    process::run,
+    process::{Process, run},
     proxy::{Proxy, serve},
     state::stored,
 };
@@ -19,6 +21,61 @@ fn a_second_process_is_refused_and_told_who_is_there() {
     assert!(second.stderr.contains(state.path().to_str().unwrap()), "{second:?}");
     first.serves();
     assert_eq!(api.logins(), 1);
+}
+
+#[test]
+fn a_second_process_that_waits_takes_over_without_a_login() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let waiting = || {
+        let mut command = serve(state.path(), &api.origin());
+        command.env("TRADOVATE_PROXY_SESSION_LOCK_WAIT", "1h");
+        Process::start(command)
+    };
+    let first = Proxy::start_ready(serve(state.path(), &api.origin()));
+    let second = waiting();
+    let line = second.line("waiting for another process");
+    assert!(line.contains(&format!("pid=\"{}\"", first.process.pid())), "{line}");
+
+    // One that is asked to stop does not wait on.
+    for signal in [Signal::TERM, Signal::INT] {
+        let third = waiting();
+        third.line("waiting for another process");
+        third.signal(signal);
+        assert_eq!(third.end().code, Some(0));
+    }
+    first.serves();
+    assert_eq!(first.stop().code, Some(0));
+    Proxy::listening(second).serves();
+    assert_eq!(api.logins(), 1);
+}
+
+#[test]
+fn a_wait_in_vain_ends_as_if_there_had_been_none() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let first = Proxy::start_ready(serve(state.path(), &api.origin()));
+    let mut command = serve(state.path(), &api.origin());
+    command.env("TRADOVATE_PROXY_SESSION_LOCK_WAIT", "200ms");
+    let second = run(command);
+    assert_eq!(second.code, Some(78), "{second:?}");
+    for part in ["waiting for another process", &format!("in use by process {}", first.process.pid())] {
+        assert!(second.stderr.contains(part), "no {part:?} in {second:?}");
+    }
+}
+
+#[test]
+fn a_link_is_refused_and_followed_by_nobody() {
+    let (elsewhere, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = elsewhere.path().join("theirs");
+    fs::write(&theirs, "{}").unwrap();
+    let api = Api::start();
+    assert_eq!(Proxy::start(serve(state.path(), &api.origin())).stop().code, Some(0));
+    let session = state.path().join("session.json");
+    let _ = fs::remove_file(&session);
+    std::os::unix::fs::symlink(&theirs, &session).unwrap();
+    let refused = run(serve(state.path(), &api.origin()));
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("run mv {0} {0}.away", session.display())), "{refused:?}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "{}");
 }
 
 #[test]

@@ -46,7 +46,11 @@ pub(crate) fn serve_without_credentials(state: &Path, upstream: &str) -> Command
 impl Proxy {
     /// Waits until it says where it listens.
     pub(crate) fn start(command: Command) -> Self {
-        let process = Process::start(command);
+        Self::listening(Process::start(command))
+    }
+
+    /// The same of a process that runs already.
+    pub(crate) fn listening(process: Process) -> Self {
         let line = process.line("listening");
         let (listen, admin) = (field(&line, "listen"), field(&line, "admin"));
         Self { process, listen, admin }

@@ -255,6 +255,7 @@ const FIELDS: &[&str] = &[
     "www-authenticate",
     "x-content-type-options",
     "allow",
+    "content-security-policy",
     "x-proxy-outcome",
 ];
 

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::{
-    app::{App, AppError, Seat, Signals},
+    app::{App, AppError, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
     config::Config,
     sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
-    tradovate::Hosts,
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -34,7 +33,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
             Ok(())
         }
         Extent::WithProxy => {
-            let app = App::bind(config, seat(&sandbox, clock)?).await?;
+            let app = App::bind(config, seat(config, &sandbox, clock)?).await?;
             cli::print(&banner(&sandbox, Some(&app)));
             tokio::select! {
                 ended = app.run(signals.clone().first()) => ended,
@@ -61,12 +60,11 @@ fn unstarted(error: StartError) -> AppError {
     }
 }
 
-fn seat(sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
+fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
     let origin = format!("http://{}", sandbox.http_addr()).parse().map_err(AppError::SandboxOrigin)?;
     Ok(Seat {
         environment: "sandbox",
-        hosts: Hosts::Fixed(origin),
-        credentials: CREDENTIALS.for_login(),
+        source: Source::login(config, CREDENTIALS.for_login(), origin)?,
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
         clock,

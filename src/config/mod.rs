@@ -32,6 +32,7 @@ mod problem;
 mod render;
 mod session;
 mod setting;
+mod source;
 mod upstream_ca;
 mod value;
 
@@ -57,6 +58,7 @@ pub use self::{
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
     setting::{Kind, Preset, SETTINGS, Setting},
+    source::{OAuth2, Renewal, TokenSource},
     value::Invalid,
 };
 
@@ -80,8 +82,8 @@ pub struct Config {
     /// Where the session is kept over restarts. Not created yet. The sandbox must not use it: it holds the real
     /// session.
     pub state_dir: PathBuf,
-    /// What to log in with: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
-    pub credentials: Option<Credentials>,
+    /// What hands out tokens: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
+    pub source: Option<TokenSource>,
     /// What callers may hold at once.
     pub limits: proxy::Limits,
     /// How long callers are waited for.
@@ -136,11 +138,11 @@ impl Config {
     fn read(purpose: Purpose, layers: &mut Layers<'_>) -> Self {
         use setting as s;
 
-        let (credentials, environment, upstream, upstream_ca) = match purpose {
+        let (source, environment, upstream, upstream_ca) = match purpose {
             Purpose::Serve => {
-                let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
+                let (source, environment) = (TokenSource::read(layers), tradovate(layers));
                 let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
-                (credentials, environment, upstream(layers, environment), ca)
+                (source, environment, upstream(layers, environment), ca)
             }
             Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
         };
@@ -156,7 +158,7 @@ impl Config {
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
             state_dir: state_dir(layers),
-            credentials,
+            source,
             limits: limits(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),

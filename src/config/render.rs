@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::{
     layers::Value,
+    problem::Source,
     setting::{Kind, SETTINGS},
 };
 
@@ -43,7 +44,9 @@ pub(super) fn values(values: &[Value]) -> String {
     let in_order =
         SETTINGS.iter().filter_map(|&setting| values.iter().find(|value| value.setting.key == setting.key));
     for Value { setting, shown, source } in in_order {
-        debug_assert!(setting.kind != Kind::Secret || shown.starts_with("set (") || shown == "required");
+        debug_assert!(
+            setting.kind != Kind::Secret || shown.starts_with("set (") || *source == Source::Default
+        );
         let _ = writeln!(out, "{:width$} = {shown}  ({source})", setting.key);
     }
     out

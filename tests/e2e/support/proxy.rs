@@ -4,12 +4,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::sync::oneshot;
 use tradovate_proxy::{
-    app::{App, Seat},
+    app::{App, Seat, Source},
     auth::{Reader, State, Vault},
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::CREDENTIALS,
-    tradovate::{Credentials, Hosts},
+    tradovate::Hosts,
 };
 
 use super::{client::Client, metrics::Metrics, wait::within};
@@ -96,22 +96,9 @@ impl Setup {
 }
 
 fn seat(config: &Config, clock: Clock) -> Seat {
-    let credentials = config.credentials.clone().unwrap();
-    Seat {
-        environment: "demo",
-        hosts: Hosts::Fixed(config.upstream.clone().unwrap()),
-        credentials: Credentials {
-            name: credentials.name,
-            password: credentials.password,
-            app_id: credentials.app_id,
-            app_version: credentials.app_version,
-            device_id: credentials.device_id.unwrap(),
-            cid: credentials.cid,
-            sec: credentials.sec,
-        },
-        vault: Vault::Memory,
-        clock,
-    }
+    let hosts = Hosts::Fixed(config.upstream.clone().unwrap());
+    let source = Source::new(config, hosts, &clock).unwrap();
+    Seat { environment: "demo", source, vault: Vault::Memory, clock }
 }
 
 impl Proxy {

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use secrecy::ExposeSecret as _;
+
 use crate::{
     app::{App, AppError, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
     config::Config,
-    sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
+    sandbox::{CREDENTIALS, EDGETAG, Face, Options, Rules, Sandbox, StartError},
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -102,6 +104,18 @@ fn banner(sandbox: &Sandbox, app: Option<&App>) -> String {
         line(&format!(
             "log in with    name {}  password {}  appId {}  cid {}  sec {}",
             CREDENTIALS.name, CREDENTIALS.password, CREDENTIALS.app_id, CREDENTIALS.cid, CREDENTIALS.sec
+        ));
+        line(&format!(
+            "or by OAuth    http://{api}/auth/oauthtoken  client id {}  secret {}  refresh token {}",
+            CREDENTIALS.cid,
+            CREDENTIALS.sec,
+            sandbox.control().mint_refresh_token().expose_secret()
+        ));
+        line(&format!(
+            "another API    http://{api}/v1/oauth-app/client/token  client id {}  secret {}  refresh token {}",
+            EDGETAG.id,
+            EDGETAG.secret,
+            sandbox.control().mint_edgetag_refresh_token().expose_secret()
         ));
     }
     text

@@ -5,8 +5,8 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time; [`sources`], where
-//! tokens come from; [`observability`].
+//! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time; [`sources`] and
+//! [`rotation`], where tokens come from; [`observability`].
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@ mod headers;
 mod observability;
 mod outcomes;
 mod refusals;
+mod rotation;
 mod session;
 mod sources;
 mod streaming;

@@ -12,23 +12,23 @@ use tradovate_proxy::{
 
 use crate::support::{Proxy, Setup, stage::broker};
 
-const READ: &str = "GET /v1/account/list";
-const LOGIN: &str = "auth/accesstokenrequest";
-const RENEWAL: &str = "auth/renewaccesstoken";
-const REFRESH: &str = "auth/oauthtoken";
+pub(crate) const READ: &str = "GET /v1/account/list";
+pub(crate) const LOGIN: &str = "auth/accesstokenrequest";
+pub(crate) const RENEWAL: &str = "auth/renewaccesstoken";
+pub(crate) const REFRESH: &str = "auth/oauthtoken";
 
 /// What the tokens of the other API open, and where they come from.
-const RESOURCE: &str = "GET /v1/oauth-app/client";
-const TOKENS: &str = "oauth-app/client/token";
+pub(crate) const RESOURCE: &str = "GET /v1/oauth-app/client";
+pub(crate) const TOKENS: &str = "oauth-app/client/token";
 
 /// Tradovate's refresh grant, as its example makes it.
-fn tradovate(sandbox: &Sandbox, clock: &Clock, refresh: &SecretString) -> Setup {
+pub(crate) fn tradovate(sandbox: &Sandbox, clock: &Clock, refresh: &SecretString) -> Setup {
     oauth2(sandbox, clock, (&CREDENTIALS.cid.to_string(), CREDENTIALS.sec), refresh)
         .with("TRADOVATE_PROXY_OAUTH2_CLIENT_AUTH", "body")
 }
 
 /// EdgeTag's, as its documentation has it.
-fn edgetag(sandbox: &Sandbox, clock: &Clock, refresh: &SecretString) -> Setup {
+pub(crate) fn edgetag(sandbox: &Sandbox, clock: &Clock, refresh: &SecretString) -> Setup {
     let url = format!("http://{}/v1/{TOKENS}", sandbox.http_addr());
     oauth2(sandbox, clock, (EDGETAG.id, EDGETAG.secret), refresh)
         .with("TRADOVATE_PROXY_OAUTH2_TOKEN_URL", &url)
@@ -54,7 +54,7 @@ fn before(sandbox: &Sandbox, clock: &Clock) -> Setup {
 }
 
 /// Lets `renewals` fall due one after the other, each token in use once it is there.
-async fn lives_through(proxy: &Proxy, clock: &Clock, minutes: u64, renewals: u64, request: &str) {
+pub(crate) async fn lives_through(proxy: &Proxy, clock: &Clock, minutes: u64, renewals: u64, request: &str) {
     let first = proxy.session.status().last_success.unwrap().1.0;
     assert_eq!(proxy.ask(request, "").await.status(), 200);
     for generation in first + 1..=first + renewals {
@@ -65,7 +65,7 @@ async fn lives_through(proxy: &Proxy, clock: &Clock, minutes: u64, renewals: u64
     }
 }
 
-fn count(sandbox: &Sandbox, path: &str) -> usize {
+pub(crate) fn count(sandbox: &Sandbox, path: &str) -> usize {
     sandbox.control().requests_to(path).len()
 }
 

@@ -24,7 +24,7 @@
 //!
 //! # The life of a token
 //!
-//! 1. [`app`] puts a [`tradovate::SessionClient`], which can log in, and an [`auth::Vault`], which remembers,
+//! 1. [`app`] puts an [`app::Source`], which can get tokens, and an [`auth::Vault`], which remembers,
 //!    into one task: the [`auth::Renewer`]. Nobody else has either.
 //! 2. A session stored by an earlier run is taken up. Without one the renewer acquires, if the budgets of the
 //!    [ledger](auth::ledger) allow it; these survive restarts.
@@ -45,7 +45,7 @@
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
 //! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them |
-//! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API |
+//! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
 //!
@@ -65,6 +65,7 @@ pub mod clock;
 pub mod config;
 pub mod http1;
 pub mod hygiene;
+pub mod oauth2;
 pub mod origin;
 pub mod proxy;
 pub mod sandbox;

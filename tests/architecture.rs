@@ -21,6 +21,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("http1", 1),
     ("auth", 1),
     ("hygiene", 2),
+    ("oauth2", 2),
     ("tradovate", 2),
     ("upstream", 3),
     ("proxy", 4),

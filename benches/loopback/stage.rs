@@ -16,12 +16,11 @@ use tokio::{
     sync::oneshot,
 };
 use tradovate_proxy::{
-    app::{App, Seat},
+    app::{App, Seat, Source},
     auth::Vault,
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::{CREDENTIALS, Options, Rules, Sandbox},
-    tradovate::Hosts,
 };
 
 use crate::machine;
@@ -158,8 +157,7 @@ async fn proxy(
     let config = Config::load(Purpose::Sandbox, &Flags::default(), &Environment::from_iter(settings))?;
     let seat = Seat {
         environment: "sandbox",
-        hosts: Hosts::Fixed(format!("http://{api}").parse()?),
-        credentials: CREDENTIALS.for_login(),
+        source: Source::login(&config, CREDENTIALS.for_login(), format!("http://{api}").parse()?)?,
         vault: Vault::Memory,
         clock: Clock::system(),
     };

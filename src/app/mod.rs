@@ -15,6 +15,7 @@ mod error;
 mod sandbox;
 mod serve;
 mod signals;
+mod source;
 
 use std::{
     future::Future,
@@ -35,6 +36,7 @@ pub use error::AppError;
 pub use sandbox::sandbox;
 pub use serve::serve;
 pub use signals::Signals;
+pub use source::{Source, Tradovate};
 
 use crate::{
     admin::{self, Admin, Facts},
@@ -45,7 +47,7 @@ use crate::{
     config::Config,
     proxy::{self, Proxy},
     server::Workers,
-    tradovate::{Credentials, Endpoints, Hosts, SessionClient, SessionTimeouts},
+    tradovate::Endpoints,
     upstream::{self, Connector, tls},
 };
 
@@ -54,10 +56,8 @@ use crate::{
 pub struct Seat {
     /// `demo`, `live` or `sandbox`.
     pub environment: &'static str,
-    /// Where requests go.
-    pub hosts: Hosts,
-    /// Who logs in.
-    pub credentials: Credentials,
+    /// What hands out the tokens.
+    pub source: Source,
     /// Where the session is kept over restarts.
     pub vault: Vault,
     /// What expiry is judged by.
@@ -70,7 +70,7 @@ pub struct App {
     listener: TcpListener,
     admin_listener: TcpListener,
     admin: Admin,
-    renewer: Renewer<SessionClient>,
+    renewer: Renewer<Source>,
     workers: Workers,
     session: Reader,
 }
@@ -89,7 +89,7 @@ impl App {
 
         let facts = Facts {
             environment: seat.environment,
-            origin: seat.hosts.bootstrap(),
+            origin: seat.source.origin().clone(),
             listen: listener.local_addr().map_err(AppError::Listener)?,
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
@@ -97,7 +97,7 @@ impl App {
             clock: seat.clock.clone(),
         };
         let (console, orders) = auth::console();
-        let (renewer, session) = session(seat, config.policy, orders, tls.clone(), &registry)?;
+        let (renewer, session) = session(seat, config.policy, orders, &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             api: config.api,
@@ -177,17 +177,14 @@ fn session(
     seat: Seat,
     policy: RenewalPolicy,
     orders: Orders,
-    tls: rustls::ClientConfig,
     registry: &Registry,
-) -> Result<(Renewer<SessionClient>, Reader), AppError> {
+) -> Result<(Renewer<Source>, Reader), AppError> {
     let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
-    let source = SessionClient::new(seat.credentials, seat.hosts, tls, SessionTimeouts::default())
-        .map_err(AppError::SessionClient)?;
-    let record = seat.vault.load(&source.seat())?;
+    let record = seat.vault.load(&seat.source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
     let (_, changes) = mpsc::channel(1);
     let parts = Parts {
-        source,
+        source: seat.source,
         publisher,
         policy,
         clock: seat.clock,

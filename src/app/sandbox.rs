@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
+use secrecy::ExposeSecret as _;
+
 use crate::{
-    app::{App, AppError, Seat, Signals},
+    app::{App, AppError, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
     config::Config,
-    sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
-    tradovate::Hosts,
+    sandbox::{CREDENTIALS, EDGETAG, Face, Options, Rules, Sandbox, StartError},
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -34,7 +35,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
             Ok(())
         }
         Extent::WithProxy => {
-            let app = App::bind(config, seat(&sandbox, clock)?).await?;
+            let app = App::bind(config, seat(config, &sandbox, clock)?).await?;
             cli::print(&banner(&sandbox, Some(&app)));
             tokio::select! {
                 ended = app.run(signals.clone().first()) => ended,
@@ -61,12 +62,11 @@ fn unstarted(error: StartError) -> AppError {
     }
 }
 
-fn seat(sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
+fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
     let origin = format!("http://{}", sandbox.http_addr()).parse().map_err(AppError::SandboxOrigin)?;
     Ok(Seat {
         environment: "sandbox",
-        hosts: Hosts::Fixed(origin),
-        credentials: CREDENTIALS.for_login(),
+        source: Source::login(config, CREDENTIALS.for_login(), origin)?,
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
         clock,
@@ -104,6 +104,18 @@ fn banner(sandbox: &Sandbox, app: Option<&App>) -> String {
         line(&format!(
             "log in with    name {}  password {}  appId {}  cid {}  sec {}",
             CREDENTIALS.name, CREDENTIALS.password, CREDENTIALS.app_id, CREDENTIALS.cid, CREDENTIALS.sec
+        ));
+        line(&format!(
+            "or by OAuth    http://{api}/auth/oauthtoken  client id {}  secret {}  refresh token {}",
+            CREDENTIALS.cid,
+            CREDENTIALS.sec,
+            sandbox.control().mint_refresh_token().expose_secret()
+        ));
+        line(&format!(
+            "another API    http://{api}/v1/oauth-app/client/token  client id {}  secret {}  refresh token {}",
+            EDGETAG.id,
+            EDGETAG.secret,
+            sandbox.control().mint_edgetag_refresh_token().expose_secret()
         ));
     }
     text

@@ -1,11 +1,11 @@
 //! `serve`: the proxy in front of Tradovate.
 
 use crate::{
-    app::{App, AppError, Seat, Signals, device::device_id},
+    app::{App, AppError, Seat, Signals, Source},
     auth::Vault,
     clock::Clock,
     config::Config,
-    tradovate::{Credentials, Hosts, TrustedSuffixes},
+    tradovate::{Hosts, TrustedSuffixes},
 };
 
 /// Serves until a signal.
@@ -34,31 +34,11 @@ pub async fn serve(config: &Config) -> Result<(), AppError> {
 }
 
 fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
-    let credentials = config.credentials.clone().ok_or(AppError::NoCredentials)?;
-    let device_id = match credentials.device_id {
-        Some(id) => id,
-        None => device_id(&config.state_dir).map_err(|source| AppError::Device {
-            directory: config.state_dir.display().to_string(),
-            source,
-        })?,
-    };
     let hosts = match &config.upstream {
         Some(origin) => Hosts::Fixed(origin.clone()),
         None => Hosts::Dynamic { environment: config.environment, trusted: TrustedSuffixes::default() },
     };
-    Ok(Seat {
-        environment: config.environment.name(),
-        hosts,
-        credentials: Credentials {
-            name: credentials.name,
-            password: credentials.password,
-            app_id: credentials.app_id,
-            app_version: credentials.app_version,
-            device_id,
-            cid: credentials.cid,
-            sec: credentials.sec,
-        },
-        vault,
-        clock: Clock::system(),
-    })
+    let clock = Clock::system();
+    let source = Source::new(config, hosts, &clock)?;
+    Ok(Seat { environment: config.environment.name(), source, vault, clock })
 }

@@ -33,6 +33,7 @@
 //! expired; a good token is given up only for a better one, at its expiry, or when upstream refuses to renew it.
 
 pub mod console;
+pub mod courier;
 pub mod fingerprint;
 pub mod ledger;
 pub mod machine;

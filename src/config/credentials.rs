@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::config::{
-    layers::{Layers, secret, text},
+    layers::{Layers, Need, secret, text},
     setting::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC},
     value::Invalid,
 };
@@ -28,15 +28,16 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// All of them, or a problem for each that is missing or wrong.
-    pub(super) fn read(layers: &mut Layers<'_>) -> Option<Self> {
-        let name = layers.credential(&NAME, ACCOUNT, text);
-        let password = layers.credential(&PASSWORD, ACCOUNT, secret);
-        let app_id = layers.credential(&APP_ID, API_KEY, text);
+    /// All of them, or a problem for each that is wrong, and, where they are `needed`, for each that is missing.
+    pub(super) fn read(layers: &mut Layers<'_>, needed: bool) -> Option<Self> {
+        let need = |whence| needed.then_some(Need { to: "to log in", whence });
+        let name = layers.credential(&NAME, need(ACCOUNT), text);
+        let password = layers.credential(&PASSWORD, need(ACCOUNT), secret);
+        let app_id = layers.credential(&APP_ID, need(API_KEY), text);
         let app_version = layers.value(&APP_VERSION, text);
         let device_id = layers.optional(&DEVICE_ID, text);
-        let cid = layers.credential(&CID, API_KEY, |text| text.parse().map_err(|_| Invalid::Number));
-        let sec = layers.credential(&SEC, API_KEY, secret);
+        let cid = layers.credential(&CID, need(API_KEY), |text| text.parse().map_err(|_| Invalid::Number));
+        let sec = layers.credential(&SEC, need(API_KEY), secret);
         Some(Self {
             name: name?,
             password: password?,

@@ -48,6 +48,15 @@ impl fmt::Debug for Value {
     }
 }
 
+/// Why a credential cannot be done without.
+#[derive(Clone, Copy)]
+pub(super) struct Need {
+    /// What it is needed for: "to …", "by …".
+    pub(super) to: &'static str,
+    /// Where a user gets it.
+    pub(super) whence: &'static str,
+}
+
 /// A value that somebody set.
 struct Found {
     text: Zeroizing<String>,
@@ -133,20 +142,22 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// A credential that a login needs; `None` after noting that it is missing or wrong.
+    /// A credential; `None` after noting that it is wrong, or missing where it is needed.
     pub(super) fn credential<T>(
         &mut self,
         setting: &'static Setting,
-        whence: &'static str,
+        need: Option<Need>,
         parse: impl Fn(&str) -> Result<T, Invalid>,
     ) -> Option<T> {
         let problems = self.problems.len();
         let value = self.optional(setting, parse);
-        if value.is_none() && self.problems.len() == problems {
+        if let (None, Some(Need { to, whence })) = (&value, need)
+            && self.problems.len() == problems
+        {
             self.problems.push(Problem {
                 name: setting.env.to_owned(),
                 source: Source::Default,
-                fault: Fault::Missing { key: setting.key, whence },
+                fault: Fault::Missing { to, key: setting.key, whence },
             });
         }
         value

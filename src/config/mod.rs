@@ -34,6 +34,7 @@ mod render;
 mod secret_file;
 mod session;
 mod setting;
+mod source;
 mod upstream_ca;
 mod value;
 
@@ -59,6 +60,7 @@ pub use self::{
     render::{help, readme_table},
     secret_file::Exposed,
     setting::{Kind, Preset, SETTINGS, Setting},
+    source::{OAuth2, Renewal, TokenSource},
     value::Invalid,
 };
 
@@ -86,8 +88,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How the session is kept there, if it is. Never for [`Purpose::Sandbox`], whose session ends with it.
     pub store: Store,
-    /// What to log in with: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
-    pub credentials: Option<Credentials>,
+    /// What hands out tokens: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
+    pub source: Option<TokenSource>,
     /// What callers may hold at once.
     pub limits: proxy::Limits,
     /// How long callers are waited for.
@@ -148,22 +150,13 @@ impl Config {
     fn read(purpose: Purpose, layers: &mut Layers<'_>) -> Self {
         use setting as s;
 
-        let (credentials, environment, (api, upstream), upstream_ca, store) = match purpose {
+        let (source, environment, (api, upstream), upstream_ca, store) = match purpose {
             Purpose::Serve => {
-                let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
+                let (source, environment) = (TokenSource::read(layers), tradovate(layers));
                 let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
-                let logs_in = layers.value(&s::SOURCE, |text| match text {
-                    "tradovate" => Ok(true),
-                    "static" | "oauth2" => Ok(false),
-                    _ => Err(Invalid::Choice { of: "tradovate, static, oauth2" }),
-                });
-                (
-                    credentials,
-                    environment,
-                    api::read(layers, environment, logs_in),
-                    ca,
-                    session::store(layers),
-                )
+                let logs_in = matches!(source, Some(TokenSource::Tradovate(_)));
+                let api = api::read(layers, environment, logs_in);
+                (source, environment, api, ca, session::store(layers))
             }
             Purpose::Sandbox => {
                 (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new(), Store::Memory)
@@ -183,7 +176,7 @@ impl Config {
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
             state_dir: state_dir(layers),
             store,
-            credentials,
+            source,
             limits: limits(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),

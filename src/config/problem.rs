@@ -156,9 +156,11 @@ pub enum Fault {
         /// Its permission bits.
         mode: u32,
     },
-    /// A credential that a login cannot do without.
-    #[error("missing, and needed to log in")]
+    /// A credential that the source of tokens cannot do without.
+    #[error("missing, and needed {to}")]
     Missing {
+        /// What for.
+        to: &'static str,
         /// The TOML key that would do as well.
         key: &'static str,
         /// Where a user gets the value.
@@ -214,7 +216,7 @@ impl Fault {
                 Some("name a file that holds the value, and nothing else".to_owned())
             }
             Self::Exposed { path, .. } => Some(format!("run: chmod 600 {}", path.display())),
-            Self::Missing { key, whence } => Some(format!("{whence} (TOML key: {key})")),
+            Self::Missing { key, whence, .. } => Some(format!("{whence} (TOML key: {key})")),
             Self::Unconfirmed => {
                 Some("set TRADOVATE_PROXY_LIVE=yes as well, or use TRADOVATE_PROXY_ENV=demo".to_owned())
             }

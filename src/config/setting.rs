@@ -128,8 +128,11 @@ settings! {
     SEC = credential("credentials.sec", "TRADOVATE_SEC", Kind::Secret,
         "secret of the API key: shown once, when it is made");
 
-    TOKEN = credential("credentials.token", "TRADOVATE_TOKEN", Kind::Secret,
-        "an access token that lives, for the source `static`: no password is needed then");
+    TOKEN = Setting {
+        default: Preset::Words("required by `static`"),
+        ..credential("credentials.token", "TRADOVATE_TOKEN", Kind::Secret,
+            "an access token that lives, for the source `static`: no password is needed then")
+    };
 
     SOURCE = plain("source", "TRADOVATE_PROXY_SOURCE", "tradovate|static|oauth2", Preset::Text("tradovate"),
         "what hands out tokens: Tradovate's login, a token given by you, or an OAuth 2 refresh token");
@@ -215,7 +218,7 @@ settings! {
     OAUTH2_PARAMETERS = plain("oauth2.parameters", "TRADOVATE_PROXY_OAUTH2_PARAMETERS", "NAME=VALUE,…",
         Preset::Words("none"), "further fields of the form, such as `scope` or `audience`");
     OAUTH2_RENEWAL = plain("oauth2.renewal", "TRADOVATE_PROXY_OAUTH2_RENEWAL", "refresh|tradovate",
-        Preset::Text("refresh"), "how a live token is extended: by the refresh token, or by Tradovate's own renewal");
+        Preset::Text("refresh"), "how a live token is extended: by the refresh token, or by Tradovate's own renewal for as long as that keeps the refresh token alive");
 
     LIMIT_BODY_BYTES = plain("limits.body-bytes", "TRADOVATE_PROXY_LIMIT_BODY_BYTES", "SIZE",
         Preset::Of(|| size_text(limits().body_bytes)), "largest request body; above it 413");
@@ -285,7 +288,15 @@ const fn flagged(
 }
 
 const fn credential(key: &'static str, env: &'static str, kind: Kind, what: &'static str) -> Setting {
-    Setting { key, env, flag: None, form: "TEXT", default: Preset::Words("required"), kind, what }
+    Setting {
+        key,
+        env,
+        flag: None,
+        form: "TEXT",
+        default: Preset::Words("required by `tradovate`"),
+        kind,
+        what,
+    }
 }
 
 /// A credential that only the source `oauth2` needs.

@@ -24,6 +24,13 @@ fn load(flags: &[(&'static str, &str)], environment: &Environment) -> Result<Con
     Config::load(Purpose::Serve, &flags, environment)
 }
 
+fn login(config: Config) -> Credentials {
+    match config.source {
+        Some(TokenSource::Tradovate(credentials)) => credentials,
+        other => panic!("not a login: {other:?}"),
+    }
+}
+
 fn faults(environment: &Environment) -> String {
     load(&[], environment).expect_err("must be refused").to_string()
 }
@@ -46,7 +53,7 @@ fn a_login_is_all_that_must_be_set() {
     assert_eq!(config.limits, proxy::Limits::default());
     assert_eq!(config.timeouts, proxy::Timeouts::default());
     assert_eq!(config.upstream_timeouts, upstream::Timeouts::default());
-    let credentials = config.credentials.unwrap();
+    let credentials = login(config);
     assert_eq!((credentials.cid, credentials.app_version.as_str()), (8, "1.0"));
     assert_eq!(credentials.sec.expose_secret(), "canary-sec");
     assert_eq!(credentials.device_id, None);
@@ -138,7 +145,7 @@ fn secrets_come_from_files_without_their_last_newline() {
         ("TRADOVATE_APP_ID", "a"),
         ("TRADOVATE_CID", "1"),
     ];
-    let credentials = load(&[], &environment.into_iter().collect()).unwrap().credentials.unwrap();
+    let credentials = login(load(&[], &environment.into_iter().collect()).unwrap());
     assert_eq!(credentials.sec.expose_secret(), "from a file");
     assert_eq!(credentials.password.expose_secret(), "named in the TOML");
     assert_eq!(credentials.name, "n");
@@ -358,7 +365,7 @@ fn the_sandbox_leaves_the_real_login_alone() {
     .collect();
     let config = Config::load(Purpose::Sandbox, &Flags::default(), &environment).unwrap();
     assert_eq!((config.environment, config.upstream), (tradovate::Environment::Demo, None));
-    assert!(config.credentials.is_none());
+    assert!(config.source.is_none());
     assert_eq!(config.limits.connections, 5);
 }
 

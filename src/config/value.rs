@@ -155,6 +155,12 @@ pub enum Invalid {
     /// Not an upstream.
     #[error(transparent)]
     Origin(#[from] crate::origin::OriginError),
+    /// Not a token endpoint's address.
+    #[error(transparent)]
+    TokenUrl(#[from] crate::oauth2::TokenUrlError),
+    /// Not further fields of a form.
+    #[error(transparent)]
+    Parameters(#[from] crate::oauth2::InvalidParameters),
     /// Not a log filter.
     #[error(transparent)]
     Filter(#[from] crate::telemetry::InvalidFilter),

@@ -17,6 +17,15 @@
 //! [`CREDENTIALS`] log in. For OAuth the client id is their `cid`, the secret their `sec`, and a first refresh
 //! token comes from `POST /sandbox/refresh-tokens`.
 //!
+//! # The other API
+//!
+//! Below `/v1/oauth-app` stands another API, with an authorization server of its own, for clients of the refresh grant
+//! that should not depend on Tradovate's habits: [EdgeTag]'s, as far as it is documented. `POST
+//! /v1/oauth-app/client/token` takes a form from the client [`EDGETAG`], by Basic and in no other way, and hands out
+//! tokens of two hours; `GET /v1/oauth-app/client`, which is made up, wants one.
+//!
+//! [EdgeTag]: https://docs.edgetag.io/api/getting-started/oauth-2.0/implementation
+//!
 //! # The control API
 //!
 //! Beside `/v1`, on the same listeners, without authentication, in JSON. [`Control`] is the same in process.
@@ -37,6 +46,7 @@
 //! | `POST /sandbox/sessions` | logs the user in elsewhere, which may close the oldest session |
 //! | `POST /sandbox/sessions/evict` | closes `{"session": 1}`, or the oldest open one |
 //! | `POST /sandbox/refresh-tokens` | a refresh token for `auth/oauthtoken` |
+//! | `POST /sandbox/edgetag/refresh-tokens` | one for `oauth-app/client/token` |
 //! | `GET /sandbox/market` | what each contract trades at |
 //! | `POST /sandbox/market` | `{"symbol": "ESZ6", "price": 6740.0}`; fills what the price reaches |
 //! | `GET /sandbox/bytes?n=1000` | so many bytes |
@@ -63,9 +73,10 @@ pub use control::{
     faults::{Action, Fault},
     journal::{Bearer, Body, KEPT, KEPT_BODY, Record},
 };
-pub use options::{CREDENTIALS, Credentials, Options};
+pub use options::{CREDENTIALS, Client, Credentials, EDGETAG, Options};
 pub use rules::{
-    AccountState, ApiHosts, EvictedAnswer, GrantFields, LockAnswer, OldToken, RenewalToken, Rules, Trading,
+    AccountState, ApiHosts, EvictedAnswer, GrantFields, LockAnswer, OAuthBody, OAuthRefusal, OldToken,
+    RenewalToken, Rules, Trading,
 };
 pub use server::{Face, Sandbox, StartError};
 pub use sessions::{OpenedBy, Refusal, SessionView};

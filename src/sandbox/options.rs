@@ -63,6 +63,19 @@ impl Credentials {
     }
 }
 
+/// A client of an authorization server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// `client_id`
+    pub id: &'static str,
+    /// `client_secret`
+    pub secret: &'static str,
+}
+
+/// The one client of the other API. Public, and worth nothing anywhere else.
+pub const EDGETAG: Client =
+    Client { id: "00000000-0000-4000-8000-0000000000ed", secret: "sim_edgetag_secret" };
+
 /// The one user of the sandbox.
 pub const CREDENTIALS: Credentials = Credentials {
     name: crate::sandbox::book::library::USER_NAME,

@@ -40,6 +40,15 @@ pub struct Rules {
     pub renewal_token: RenewalToken,
     /// What becomes of the token that was renewed.
     pub old_token: OldToken,
+    /// In which form `auth/oauthtoken` takes its fields.
+    pub oauth_body: OAuthBody,
+    /// The status of a refusal there. Tradovate: 200, measured; the standard has 400.
+    pub oauth_refusal: OAuthRefusal,
+    /// How long the other API's tokens live. EdgeTag: two hours.
+    #[serde(rename = "edgetag_token_life_seconds", with = "whole_seconds")]
+    pub edgetag_token_life: Duration,
+    /// Whether the other API's refresh token is another after each use.
+    pub edgetag_refresh_token: RenewalToken,
     /// Requests with a good bearer in an hour, above which 429; `null` for any number.
     pub requests_per_hour: Option<usize>,
     /// The `apiHosts` of logins and renewals.
@@ -74,6 +83,10 @@ impl Default for Rules {
             renewal_back_off: Duration::ZERO,
             renewal_token: RenewalToken::New,
             old_token: OldToken::Lives,
+            oauth_body: OAuthBody::Form,
+            oauth_refusal: OAuthRefusal::Ok,
+            edgetag_token_life: Duration::from_secs(2 * 3600),
+            edgetag_refresh_token: RenewalToken::Same,
             requests_per_hour: Some(5_000),
             api_hosts: ApiHosts::Own,
             grant_fields: GrantFields::Full,
@@ -157,6 +170,27 @@ pub enum RenewalToken {
     New,
     /// The same, with a later expiry.
     Same,
+}
+
+/// In which form `auth/oauthtoken` takes its fields. Tradovate: the official example sends a form; that JSON is taken
+/// too is said by some, and denied by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OAuthBody {
+    /// A form, and nothing else.
+    Form,
+    /// A form or JSON.
+    Any,
+}
+
+/// The status of a refusal at `auth/oauthtoken`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OAuthRefusal {
+    /// 200.
+    Ok,
+    /// 400, and 401 to a client that is not known (RFC 6749 §5.2).
+    Standard,
 }
 
 /// What becomes of a token once a renewal has handed out another. Tradovate: stated nowhere.

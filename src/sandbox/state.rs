@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Clock,
     sandbox::{
+        api::edgetag::EdgeTag,
         book::Book,
         control::{faults::Faults, journal::Journal},
         rules::Rules,
@@ -51,6 +52,7 @@ pub(crate) struct State {
     /// Where clients that follow `apiHosts` find the sandbox again.
     pub(crate) authority: String,
     pub(crate) sessions: Sessions,
+    pub(crate) edgetag: EdgeTag,
     pub(crate) book: Book,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
@@ -62,6 +64,7 @@ impl State {
             rules,
             authority,
             sessions: Sessions::default(),
+            edgetag: EdgeTag::default(),
             book: Book::new(now),
             faults: Faults::default(),
             journal: Journal::default(),

@@ -11,7 +11,8 @@
 //! - **Hosts move.** Answers carry `apiHosts`; [`environment`] says which of those names may receive a token.
 //! - **The method says nothing about the effect.** Ten `POST`s only read, and a `GET` may trade. [`endpoints`]
 //!   is the table that says what a path does, and what is not in it counts as an order.
-//! - **The credentials are seven fields**, two of them secret: [`credentials`].
+//! - **The credentials are seven fields**, two of them secret: [`credentials`]. But whoever has a token can extend it
+//!   without any of them: [`handed`].
 //!
 //! Invariant: no secret leaves this folder except inside a [`secrecy::SecretString`], a
 //! [`Bearer`](crate::bearer::Bearer), or the body of the login itself.
@@ -19,10 +20,12 @@
 pub mod credentials;
 pub mod endpoints;
 pub mod environment;
+pub mod handed;
 pub mod session;
 mod wire;
 
 pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};
 pub use environment::{Environment, Hosts, TrustedSuffixes};
-pub use session::{SessionClient, SessionTimeouts};
+pub use handed::HandedToken;
+pub use session::{Api, SessionClient};

@@ -7,6 +7,7 @@
 
 pub(crate) mod call;
 mod cash;
+pub(crate) mod edgetag;
 mod entities;
 mod grants;
 mod kinds;
@@ -39,9 +40,9 @@ pub(crate) fn judge(state: &State, call: &Call<'_>, now: Timestamp) -> Verdict {
     state.sessions.judge(call.headers.get_all(AUTHORIZATION).iter(), now)
 }
 
-/// Whether a path, in lower case, is one that needs no bearer.
+/// Whether a path, in lower case, is one that needs no bearer of Tradovate's.
 pub(crate) fn is_open(path: &str) -> bool {
-    matches!(path, "auth/accesstokenrequest" | "auth/oauthtoken")
+    matches!(path, "auth/accesstokenrequest" | "auth/oauthtoken") || path.starts_with(edgetag::PREFIX)
 }
 
 fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -> Result<Reply, Reply> {
@@ -51,6 +52,7 @@ fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -
     match call.path {
         "auth/accesstokenrequest" => return login::acquire(state, call, now),
         "auth/oauthtoken" => return oauth::token(state, call, now),
+        path if path.starts_with(edgetag::PREFIX) => return Ok(edgetag::answer(state, call, now)),
         _ => {}
     }
     let session = match verdict {

@@ -27,8 +27,13 @@ pub(crate) enum Content {
 impl Reply {
     /// 200 with JSON.
     pub(crate) fn json(body: &impl Serialize) -> Self {
+        Self::json_with(StatusCode::OK, body)
+    }
+
+    /// A status with JSON.
+    pub(crate) fn json_with(status: StatusCode, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { status: StatusCode::OK, content: Content::Json(Bytes::from(body)) }
+        Self { status, content: Content::Json(Bytes::from(body)) }
     }
 
     /// A status alone.

@@ -150,7 +150,11 @@ impl Journal {
 
 /// A body fit to be kept: at most [`KEPT_BODY`] bytes, secrets replaced by digests.
 pub(crate) fn body(path: &str, bytes: &Bytes) -> Body {
-    if path.contains("auth/") || path.contains("credentials") || path.contains("password") {
+    if path.contains("auth/")
+        || path.contains("oauth-app/")
+        || path.contains("credentials")
+        || path.contains("password")
+    {
         return Body(Bytes::from(without_credentials(bytes)));
     }
     let bytes = bytes.slice(..bytes.len().min(KEPT_BODY));

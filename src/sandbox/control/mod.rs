@@ -135,6 +135,11 @@ impl Control {
         SecretString::from(sessions.mint_refresh(None, now, rules))
     }
 
+    /// Makes a refresh token for the other API, likewise.
+    pub fn mint_edgetag_refresh_token(&self) -> SecretString {
+        SecretString::from(self.shared.lock().edgetag.mint_refresh())
+    }
+
     /// Moves the market price of a contract, and fills what it reaches. `false` if there is no such contract.
     pub fn set_price(&self, symbol: &str, price: f64) -> bool {
         let Some(contract) = Contract::named(symbol) else { return false };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -56,11 +57,8 @@ pub(crate) fn answer(
         ("POST", "sessions/evict") => {
             parsed_or_default(body).map(|Evict { session }| ok(json!({"evicted": control.evict(session)})))
         }
-        ("POST", "refresh-tokens") => {
-            use secrecy::ExposeSecret;
-            // The one route that tells a secret: the caller asks for one to log in to the sandbox with.
-            Ok(ok(json!({"refresh_token": control.mint_refresh_token().expose_secret()})))
-        }
+        ("POST", "refresh-tokens") => Ok(minted(&control.mint_refresh_token())),
+        ("POST", "edgetag/refresh-tokens") => Ok(minted(&control.mint_edgetag_refresh_token())),
         ("GET", "market") => Ok(ok(market(control))),
         ("POST", "market") => parsed(body).and_then(|price| moved(control, &price)),
         ("POST", "reset") => {
@@ -116,6 +114,11 @@ fn moved(control: &Control, price: &Price) -> Result<Told, Told> {
     } else {
         Err(trouble(StatusCode::NOT_FOUND, &format!("no contract {:?}", price.symbol)))
     }
+}
+
+/// The one answer that tells a secret: the caller asks for one to log in to the sandbox with.
+fn minted(refresh: &SecretString) -> Told {
+    ok(json!({"refresh_token": refresh.expose_secret()}))
 }
 
 fn filling(query: &str) -> Result<Told, Told> {
@@ -182,6 +185,7 @@ GET    /sandbox/sessions         every session opened
 POST   /sandbox/sessions         log the user in elsewhere
 POST   /sandbox/sessions/evict   {\"session\": 1}, or nothing for the oldest
 POST   /sandbox/refresh-tokens   a refresh token for auth/oauthtoken
+POST   /sandbox/edgetag/refresh-tokens   one for oauth-app/client/token
 GET    /sandbox/market           what each contract trades at
 POST   /sandbox/market           {\"symbol\": \"ESZ6\", \"price\": 6740.0}
 GET    /sandbox/bytes?n=1000     so many bytes

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub(crate) use limits::{Limits, Penalty};
-use token::{Kept, Refresh, Token, mint};
-pub(crate) use token::{digest, scrub};
+pub(crate) use token::{Kept, digest, mint, scrub};
+use token::{Refresh, Token};
 pub use verdict::Refusal;
 pub(crate) use verdict::Verdict;
 pub(crate) use window::later;
@@ -76,11 +76,7 @@ impl Sessions {
                 Grant { session, access: token.to_owned(), md, expires_at }
             }
             RenewalToken::New => {
-                if rules.old_token == OldToken::Dies {
-                    for known in self.tokens.values_mut().filter(|known| known.session == session) {
-                        known.superseded = true;
-                    }
-                }
+                self.supersede(session, rules);
                 self.grant(session, now, rules)
             }
         }
@@ -114,15 +110,18 @@ impl Sessions {
         refresh
     }
 
-    /// Takes a refresh token in: it is used up, and stands for a grant and its successor, if it was good.
+    /// Takes a refresh token in, if it is good: it is used up, and stands for a grant and its successor. Tradovate: it
+    /// is the user's that rotates, so every other one dies with it, and of two programs with one each the second is
+    /// refused.
     pub(crate) fn redeem(&mut self, refresh: &str, now: Timestamp, rules: &Rules) -> Option<(Grant, String)> {
-        let known = self.refresh.remove(&Kept::of(refresh))?;
-        if known.expires_at <= now {
-            return None;
-        }
+        let known = *self.refresh.get(&Kept::of(refresh)).filter(|known| now < known.expires_at)?;
+        self.refresh.clear();
         let alive = known.session.filter(|&id| self.opened.iter().any(|s| s.id == id && s.closed.is_none()));
         let grant = match alive {
-            Some(session) => self.grant(session, now, rules),
+            Some(session) => {
+                self.supersede(session, rules);
+                self.grant(session, now, rules)
+            }
             None => self.open(OpenedBy::OAuth, now, rules),
         };
         let next = self.mint_refresh(Some(grant.session), now, rules);
@@ -132,6 +131,15 @@ impl Sessions {
     /// Every session, oldest first.
     pub(crate) fn list(&self, now: Timestamp) -> Vec<SessionView> {
         self.opened.iter().map(|session| session.view(now)).collect()
+    }
+
+    /// Ends the tokens that a session has, if the rules have it so.
+    fn supersede(&mut self, session: u64, rules: &Rules) {
+        if rules.old_token == OldToken::Dies {
+            for known in self.tokens.values_mut().filter(|known| known.session == session) {
+                known.superseded = true;
+            }
+        }
     }
 
     fn grant(&mut self, session: u64, now: Timestamp, rules: &Rules) -> Grant {

@@ -1,11 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::client::{access_token, call, login, login_body, sandbox, sandbox_with, send, token};
-use crate::sandbox::{ApiHosts, CREDENTIALS, EvictedAnswer, GrantFields, LockAnswer, Rules};
+use crate::sandbox::{ApiHosts, EvictedAnswer, GrantFields, LockAnswer, Rules};
 
 #[tokio::test]
 async fn a_login_answers_every_field_and_its_token_opens_the_api() {
@@ -184,40 +182,4 @@ async fn above_the_cap_every_request_is_an_empty_429() {
     }
     sandbox.control().advance(Duration::from_secs(3600));
     assert_eq!(call(&sandbox, "GET /v1/account/list", &token, "").await.status, 200);
-}
-
-#[tokio::test]
-async fn refresh_tokens_rotate_and_refusals_are_200() {
-    let sandbox = sandbox().await;
-    let seed = sandbox.control().mint_refresh_token();
-    let seed = seed.expose_secret();
-    let basic = STANDARD.encode(format!("{}:{}", CREDENTIALS.cid, CREDENTIALS.sec));
-    let form = format!("grant_type=refresh_token&refresh_token={seed}");
-    let request = |path: &str, header: &str, body: &str| {
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n{header}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    let address = sandbox.http_addr();
-
-    let stranger = send(address, &request("/auth/oauthtoken", "", &form)).await;
-    assert_eq!((stranger.status, &stranger.json()["error"]), (200, &json!("invalid_client")));
-    let header = format!("Authorization: Basic {basic}\r\n");
-    let granted = send(address, &request("/auth/oauthtoken", &header, &form)).await.json();
-    assert_eq!(granted["expires_in"], 4800);
-    let reused = send(address, &request("/auth/oauthtoken", &header, &form)).await;
-    assert_eq!((reused.status, &reused.json()["error"]), (200, &json!("invalid_token")));
-
-    let next = json!({
-        "grant_type": "refresh_token",
-        "refresh_token": granted["refresh_token"],
-        "client_id": CREDENTIALS.cid,
-        "client_secret": CREDENTIALS.sec,
-    });
-    let again = send(address, &request("/v1/auth/oAuthToken", "", &next.to_string())).await.json();
-    let token = again["access_token"].as_str().unwrap();
-    // Tradovate: OAuth access tokens renew as others do.
-    access_token(&call(&sandbox, "GET /v1/auth/renewaccesstoken", token, "").await);
-    assert_eq!(sandbox.control().sessions().len(), 1);
 }

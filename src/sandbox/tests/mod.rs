@@ -6,5 +6,6 @@ mod client;
 mod control;
 mod entities;
 mod faults;
+mod oauth;
 mod tls;
 mod wire;

@@ -1,6 +1,6 @@
 //! Real sockets, and a server that answers with the bytes it is told to.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    auth::source::Step,
+    auth::{courier::Timeouts, source::Step},
     tradovate::{Environment, TrustedSuffixes},
 };
 
@@ -97,7 +97,7 @@ async fn serve(
     }
 }
 
-fn client(hosts: Hosts, timeouts: SessionTimeouts) -> SessionClient {
+fn client(hosts: Hosts, timeouts: Timeouts) -> SessionClient {
     let credentials = Credentials {
         name: "sim_trader".into(),
         password: "canary-password".into(),
@@ -113,11 +113,11 @@ fn client(hosts: Hosts, timeouts: SessionTimeouts) -> SessionClient {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    SessionClient::new(credentials, hosts, tls, timeouts).unwrap()
+    SessionClient::new(credentials, Api::new(Courier::new(tls, timeouts).unwrap(), hosts))
 }
 
 fn at(server: &Server) -> SessionClient {
-    client(Hosts::Fixed(server.origin.clone()), SessionTimeouts::default())
+    client(Hosts::Fixed(server.origin.clone()), Timeouts::default())
 }
 
 /// An origin where nobody listens.
@@ -211,7 +211,7 @@ async fn a_login_whose_answer_is_lost_is_not_sent_again() {
 #[tokio::test]
 async fn a_silent_broker_is_given_up_on_and_the_fate_is_unknown() {
     let mut server = Server::new([Reply::Silence]).await;
-    let timeouts = SessionTimeouts { connect: Duration::from_millis(50), total: Duration::from_millis(100) };
+    let timeouts = Timeouts { connect: Duration::from_millis(50), total: Duration::from_millis(100) };
     let mut client = client(Hosts::Fixed(server.origin.clone()), timeouts);
     assert_eq!(client.acquire(&Means::default()).await.unwrap_err().label(), "timed_out");
     assert_eq!(server.rest().len(), 1);
@@ -226,7 +226,7 @@ async fn an_endless_answer_is_cut() {
 
 #[tokio::test]
 async fn what_was_never_sent_is_told_apart_by_step() {
-    let mut refused = client(Hosts::Fixed(nowhere().await), SessionTimeouts::default());
+    let mut refused = client(Hosts::Fixed(nowhere().await), Timeouts::default());
     let error = refused.acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { step: Step::Connect, .. }), "{error:?}");
 
@@ -238,7 +238,7 @@ async fn what_was_never_sent_is_told_apart_by_step() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
-    let mut plain = client(Hosts::Fixed(origin), SessionTimeouts::default());
+    let mut plain = client(Hosts::Fixed(origin), Timeouts::default());
     let error = plain.acquire(&Means::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { step: Step::Tls, .. }), "{error:?}");
     assert!(!format!("{error} {error:?} {plain:?}").contains("canary"));
@@ -260,7 +260,7 @@ async fn a_renewal_falls_back_once_to_the_bootstrap_origin() {
 #[tokio::test]
 async fn the_seat_tells_users_and_origins_apart_and_no_secret() {
     let hosts = |environment| Hosts::Dynamic { environment, trusted: TrustedSuffixes::default() };
-    let seat = |environment| client(hosts(environment), SessionTimeouts::default()).seat();
+    let seat = |environment| client(hosts(environment), Timeouts::default()).seat();
     assert_eq!(seat(Environment::Demo), "sim_trader at https://demo.tradovateapi.com");
     assert_ne!(seat(Environment::Demo), seat(Environment::Live));
 }

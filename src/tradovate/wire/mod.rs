@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use crate::{
     auth::{
-        source::{ErrorText, Grant, SourceError, Ticket},
+        courier,
+        source::{Grant, SourceError, Ticket},
         state::Call,
         token::User,
     },
+    origin::Origin,
     tradovate::{
         credentials::Credentials,
         environment::{ApiHosts, Hosts},
@@ -79,11 +81,8 @@ pub(super) fn decode(
     }
     let answer: Answer = serde_json::from_slice(body)
         .map_err(|_| SourceError::Malformed { what: "it is not the JSON expected" })?;
-    if let Some(text) = answer.error_text.as_deref().filter(|text| !text.is_empty()) {
-        return Err(refusal(call, status, text, secrets));
-    }
-    if let Some(penalty) = answer.penalty() {
-        return Err(penalty);
+    if let Some(objection) = answer.objection(call, status, secrets) {
+        return Err(objection);
     }
     let Some(token) = answer.access_token.filter(|token| !token.expose_secret().is_empty()) else {
         return Err(match call {
@@ -136,7 +135,25 @@ struct Answer {
     captcha: Option<bool>,
 }
 
+/// The origin that an answer names, if that may receive a token.
+pub(super) fn origin(body: &[u8], hosts: &Hosts) -> Option<Origin> {
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    hosts.resolve(&answer.api_hosts?)
+}
+
+/// The penalty or the refusal that an answer with status 200 may be, to whatever call that opens no session by
+/// password. Tradovate: an endpoint's own limit is answered so everywhere.
+pub(super) fn objection(body: &[u8], secrets: &[&str]) -> Option<SourceError> {
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    answer.objection(Call::Renew, 200, secrets)
+}
+
 impl Answer {
+    fn objection(&self, call: Call, status: u16, secrets: &[&str]) -> Option<SourceError> {
+        let text = self.error_text.as_deref().filter(|text| !text.is_empty());
+        text.map(|text| refusal(call, status, text, secrets)).or_else(|| self.penalty())
+    }
+
     /// Tradovate: `p-time` is in seconds; with `p-captcha` the ticket is worth nothing to a program.
     fn penalty(&self) -> Option<SourceError> {
         if self.captcha == Some(true) {
@@ -158,8 +175,7 @@ impl fmt::Debug for Answer {
 /// Tells what a refusal of a login is about by its words, since Tradovate sends no code.
 fn refusal(call: Call, status: u16, text: &str, secrets: &[&str]) -> SourceError {
     let about = |word| text.to_ascii_lowercase().contains(word);
-    let repeats = secrets.iter().any(|secret| text.contains(secret));
-    let words = ErrorText::new(if repeats { REPEATING } else { text });
+    let words = courier::words(text, secrets);
     match call {
         Call::Acquire if status == 401 || about("password") => {
             SourceError::CredentialsRefused { text: words }
@@ -194,9 +210,6 @@ fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> R
 
 /// Tradovate: the bodies of a 401, which are plain text (or empty).
 const PLAIN: [&str; 2] = ["Access is denied", "Expired Access Token"];
-
-/// What stands for words that would carry a secret into the log.
-const REPEATING: &str = "(upstream's words repeat a secret and are left out)";
 
 /// Tradovate: "back-off 15 s" on both session calls; for a penalty that does not say.
 const DEFAULT_PENALTY: Duration = Duration::from_secs(15);

@@ -1,15 +1,19 @@
 //! A whole proxy in this process, on free ports.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 use tradovate_proxy::{
-    app::{App, Seat},
+    app::{App, Seat, Source},
     auth::{Reader, State, Vault},
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::CREDENTIALS,
-    tradovate::{Credentials, Hosts},
+    tradovate::Hosts,
 };
 
 use super::{client::Client, metrics::Metrics, wait::within};
@@ -20,6 +24,7 @@ pub(crate) struct Setup {
     settings: Vec<(String, String)>,
     clock: Clock,
     ca_pem: String,
+    state: Option<PathBuf>,
 }
 
 /// A running proxy. Dropped, it is told to stop and left to it, or is ended with the test.
@@ -28,7 +33,8 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) session: Reader,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
 }
 
 impl Setup {
@@ -48,7 +54,19 @@ impl Setup {
             ("TRADOVATE_PROXY_WORKERS", "1"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { settings, clock: clock.clone(), ca_pem: String::new() }
+        Self { settings, clock: clock.clone(), ca_pem: String::new(), state: None }
+    }
+
+    /// The same with nothing to log in with.
+    pub(crate) fn without_login(mut self) -> Self {
+        self.settings.retain(|(set, _)| set.starts_with("TRADOVATE_PROXY_"));
+        self
+    }
+
+    /// Keeping the session in this directory.
+    pub(crate) fn stored_in(mut self, directory: &Path) -> Self {
+        self.state = Some(directory.to_owned());
+        self
     }
 
     /// With one more setting, or another value for one.
@@ -73,18 +91,19 @@ impl Setup {
         }
         let environment = Environment::from_iter(self.settings);
         let config = Config::load(Purpose::Serve, &Flags::default(), &environment).unwrap();
-        let app = App::bind(&config, seat(&config, self.clock)).await.unwrap();
+        let vault = self.state.map_or(Vault::Memory, |directory| Vault::open(&directory).unwrap());
+        let app = App::bind(&config, seat(&config, vault, self.clock)).await.unwrap();
         let (address, admin) = (app.listen().unwrap(), app.admin_listen().unwrap());
         let session = app.session();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(async move {
+        let running = tokio::spawn(async move {
             let stopped = async {
                 // That the sender is dropped is what tells.
                 let _ = stopped.await;
             };
             app.run(stopped).await.unwrap();
         });
-        Proxy { address, admin, session, _stop: stop }
+        Proxy { address, admin, session, stop, running }
     }
 
     /// Starts it, and waits for its first token.
@@ -95,26 +114,19 @@ impl Setup {
     }
 }
 
-fn seat(config: &Config, clock: Clock) -> Seat {
-    let credentials = config.credentials.clone().unwrap();
-    Seat {
-        environment: "demo",
-        hosts: Hosts::Fixed(config.upstream.clone().unwrap()),
-        credentials: Credentials {
-            name: credentials.name,
-            password: credentials.password,
-            app_id: credentials.app_id,
-            app_version: credentials.app_version,
-            device_id: credentials.device_id.unwrap(),
-            cid: credentials.cid,
-            sec: credentials.sec,
-        },
-        vault: Vault::Memory,
-        clock,
-    }
+fn seat(config: &Config, vault: Vault, clock: Clock) -> Seat {
+    let hosts = Hosts::Fixed(config.upstream.clone().unwrap());
+    let source = Source::new(config, hosts, &clock).unwrap();
+    Seat { environment: "demo", source, vault, clock }
 }
 
 impl Proxy {
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        within("the proxy to stop", self.running).await.unwrap();
+    }
+
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }

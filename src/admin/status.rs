@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::admin::Inner;
 
 /// One look at everything. Borrows nothing secret: of the session only its instants, its generation and its
-/// origin are copied.
+/// origin are copied. Instants are told as the wall clock shows them, since that is what their reader looks at.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     version: &'static str,
@@ -62,6 +62,7 @@ impl Report {
         let status = admin.reader.status();
         let session = admin.reader.last();
         let session = session.as_deref();
+        let shown = |at| facts.clock.shown(at);
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: admin.started.elapsed().as_secs(),
@@ -72,23 +73,23 @@ impl Report {
             ready: admin.reader.current().is_some(),
             session: Session {
                 state: status.state.name(),
-                since: status.since,
+                since: shown(status.since),
                 reason: status.reason,
                 advice: status.advice,
                 generation: session.map(|session| session.generation.0),
-                issued_at: session.map(|session| session.issued_at),
-                expires_at: session.map(|session| session.expires_at),
+                issued_at: session.map(|session| shown(session.issued_at)),
+                expires_at: session.map(|session| shown(session.expires_at)),
                 seconds_left: session
                     .map(|session| session.expires_at.duration_since(facts.clock.now()).as_secs()),
-                next: status.next.map(|(call, at)| Planned { call: call.name(), at }),
+                next: status.next.map(|(call, at)| Planned { call: call.name(), at: shown(at) }),
                 last_attempt: status.last.map(|last| Attempt {
                     call: last.call.name(),
-                    at: last.at,
+                    at: shown(last.at),
                     result: last.result,
                 }),
                 last_success: status
                     .last_success
-                    .map(|(at, generation)| Success { at, generation: generation.0 }),
+                    .map(|(at, generation)| Success { at: shown(at), generation: generation.0 }),
             },
             clock_skew_seconds: status.clock_skew_seconds,
             store_trouble: status.store_trouble,

@@ -37,7 +37,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::{net::TcpStream, time::Instant};
 
 pub use compat::PLACEHOLDER;
@@ -66,7 +65,7 @@ pub struct Proxy {
     pub timeouts: Timeouts,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
-    /// Wall time.
+    /// What expiry is judged by.
     pub clock: Clock,
     /// Where requests are counted.
     pub metrics: Metrics,
@@ -107,10 +106,6 @@ impl Worker {
         connection::turn_away(&self, stream).await;
     }
 
-    fn now(&self) -> Timestamp {
-        self.proxy.clock.now()
-    }
-
     fn admit(&self) -> Result<Permit<'_>, ProxyError> {
         let permit = Permit(&self.proxy.in_progress);
         let before = permit.0.fetch_add(1, Ordering::Relaxed);
@@ -134,7 +129,7 @@ impl Worker {
     }
 
     fn no_token(&self) -> ProxyError {
-        ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.now()))
+        ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.proxy.clock.now()))
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time;
-//! [`observability`].
+//! [`clocks`]; [`observability`].
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@
 mod support;
 
 mod answers;
+mod clocks;
 mod forwarding;
 mod headers;
 mod observability;

@@ -5,7 +5,7 @@ use crate::{
     auth::Vault,
     clock::Clock,
     config::Config,
-    tradovate::{Credentials, Hosts, TrustedSuffixes},
+    tradovate::{Credentials, Hosts},
 };
 
 /// Serves until a signal.
@@ -38,13 +38,9 @@ fn seat(config: &Config) -> Result<Seat, AppError> {
             source,
         })?,
     };
-    let hosts = match &config.upstream {
-        Some(origin) => Hosts::Fixed(origin.clone()),
-        None => Hosts::Dynamic { environment: config.environment, trusted: TrustedSuffixes::default() },
-    };
     Ok(Seat {
         environment: config.environment.name(),
-        hosts,
+        hosts: Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts),
         credentials: Credentials {
             name: credentials.name,
             password: credentials.password,

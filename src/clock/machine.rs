@@ -56,11 +56,15 @@ impl Machine {
         match self {
             #[expect(clippy::disallowed_methods, reason = "the one sanctioned reader of the wall clock")]
             Self::System => Timestamp::now(),
-            Self::Simulated(simulated) => {
-                let moved = *simulated.moved.borrow();
-                let passed = simulated.elapsed().saturating_add(moved.advanced);
-                later(simulated.start, passed.saturating_add(moved.set))
-            }
+            Self::Simulated(_) => later(self.booted(), self.uptime()),
+        }
+    }
+
+    /// When this run of the machine began, by the wall clock as it is set now: it changes when that is set.
+    pub(super) fn booted(&self) -> Timestamp {
+        match self {
+            Self::System => later(self.wall(), -self.uptime()),
+            Self::Simulated(simulated) => later(simulated.start, simulated.moved.borrow().set),
         }
     }
 

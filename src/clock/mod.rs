@@ -21,7 +21,7 @@ mod stamp;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 
 use self::machine::Machine;
 pub use self::stamp::Stamp;
@@ -30,7 +30,7 @@ pub use self::stamp::Stamp;
 #[derive(Clone, Debug)]
 pub struct Clock {
     machine: Machine,
-    /// Steady time when the machine's uptime was zero.
+    /// Steady time when the machine was booted.
     zero: Timestamp,
 }
 
@@ -59,7 +59,7 @@ impl Clock {
     }
 
     fn of(machine: Machine) -> Self {
-        let zero = later(machine.wall(), -machine.uptime());
+        let zero = machine.booted();
         Self { machine, zero }
     }
 
@@ -73,9 +73,11 @@ impl Clock {
         self.machine.wall()
     }
 
-    /// What the wall clock will show, or showed, at `at` of steady time, unless it is set again.
+    /// What the wall clock will show, or showed, at `at` of steady time, unless it is set again. Told to the second
+    /// of the setting: below that is what lies between two readings, and no reader wants to see that flicker.
     pub fn shown(&self, at: Timestamp) -> Timestamp {
-        later(at, self.wall().duration_since(self.now()))
+        let set = self.machine.booted().duration_since(self.zero);
+        later(at, set.round(Unit::Second).unwrap_or(set))
     }
 
     /// Marks this moment, so that instants stored with the mark can be understood by a later process.
@@ -104,12 +106,14 @@ impl Clock {
         Some(self.wall())
     }
 
-    /// Whether a step leaves both readings well within time.
+    /// Whether a step leaves every reading well within time.
     fn has_room(&self, by: SignedDuration) -> bool {
         let beyond = by.saturating_add(if by.is_negative() { -LONGEST_STEP } else { LONGEST_STEP });
         matches!(self.machine, Machine::Simulated(_))
             && (-LONGEST_STEP..=LONGEST_STEP).contains(&by)
-            && [self.now(), self.wall()].into_iter().all(|at| at.checked_add(beyond).is_ok())
+            && [self.now(), self.wall(), self.machine.booted()]
+                .into_iter()
+                .all(|at| at.checked_add(beyond).is_ok())
     }
 
     /// Sleeps until `deadline`, of steady time. Cancel safe.

@@ -5,6 +5,7 @@
 //! call, so every convenience that might put it there twice is off.
 
 mod failure;
+mod resolver;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::{HeaderValue, header};
 use reqwest::{RequestBuilder, Response, redirect, retry};
 use secrecy::{ExposeSecret, zeroize::Zeroizing};
 
+use self::resolver::LocalFirst;
 use crate::{
     auth::{
         fingerprint::{Fingerprint, FingerprintKey},
@@ -20,7 +22,7 @@ use crate::{
     },
     bearer::Bearer,
     origin::Origin,
-    tradovate::{Credentials, Hosts, wire},
+    tradovate::{Credentials, Hosts, hosts::Steering, wire},
 };
 
 /// Logs in to Tradovate and renews. Not `Clone`: whoever has one can open sessions.
@@ -28,7 +30,7 @@ use crate::{
 pub struct SessionClient {
     http: reqwest::Client,
     credentials: Credentials,
-    hosts: Hosts,
+    steering: Steering,
     bootstrap: Origin,
 }
 
@@ -65,6 +67,7 @@ impl SessionClient {
             .http1_only()
             .redirect(redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(LocalFirst)
             .referer(false)
             .retry(retry::never())
             // A connection that was idle may be dead, and what was sent on it neither here nor there.
@@ -74,7 +77,7 @@ impl SessionClient {
             .user_agent(concat!("tradovate-proxy/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let bootstrap = hosts.bootstrap();
-        Ok(Self { http, credentials, hosts, bootstrap })
+        Ok(Self { http, credentials, steering: Steering::new(hosts), bootstrap })
     }
 
     async fn login(&self, ticket: Option<&Ticket>) -> Result<Grant, SourceError> {
@@ -114,7 +117,7 @@ impl SessionClient {
             Err(error) => return Err(error),
         };
         let date = date.as_ref().map(HeaderValue::as_bytes);
-        wire::decode(call, status.as_u16(), date, &body, &self.hosts, secrets)
+        wire::decode(call, status.as_u16(), date, &body, &self.steering, secrets)
     }
 }
 
@@ -156,8 +159,7 @@ impl TokenSource for SessionClient {
     }
 
     fn moved(&self, from: &Origin, location: &str) -> Option<Origin> {
-        let _ = (from, location);
-        None
+        self.steering.redirected(from, location)
     }
 
     fn origin(&self) -> &Origin {

@@ -16,7 +16,7 @@ use crate::{
     },
     tradovate::{
         credentials::Credentials,
-        environment::{ApiHosts, Hosts},
+        hosts::{ApiHosts, Steering},
     },
 };
 
@@ -62,7 +62,7 @@ pub(super) fn decode(
     status: u16,
     date: Option<&[u8]>,
     body: &[u8],
-    hosts: &Hosts,
+    steering: &Steering,
     secrets: &[&str],
 ) -> Result<Grant, SourceError> {
     match status {
@@ -92,17 +92,14 @@ pub(super) fn decode(
             Call::Renew => SourceError::Malformed { what: "it holds no token" },
         });
     };
+    let user =
+        User { id: answer.user_id, name: answer.name, status: answer.user_status, has_live: answer.has_live };
     Ok(Grant {
         token,
         expires_at: answer.expiration_time.as_deref().and_then(instant),
         server_date: date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()),
-        user: answer.user_id.map(|id| User {
-            id,
-            name: answer.name.unwrap_or_default(),
-            status: answer.user_status.unwrap_or_default(),
-            has_live: answer.has_live.unwrap_or_default(),
-        }),
-        origin: answer.api_hosts.and_then(|named| hosts.resolve(&named)),
+        user: Some(user).filter(|user| *user != User::default()),
+        origin: answer.api_hosts.and_then(|hosts| steering.named(&hosts, secrets)),
         refresh: None,
         opened: call == Call::Acquire,
     })

@@ -99,7 +99,7 @@ fn seat(config: &Config, clock: Clock) -> Seat {
     let credentials = config.credentials.clone().unwrap();
     Seat {
         environment: "demo",
-        hosts: Hosts::Fixed(config.upstream.clone().unwrap()),
+        hosts: Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts),
         credentials: Credentials {
             name: credentials.name,
             password: credentials.password,

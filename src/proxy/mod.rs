@@ -91,6 +91,18 @@ impl Worker {
         Self { proxy, upstream, metrics, draining, farewells }
     }
 
+    /// Turns to another host as soon as the session has: an idle worker would else keep connections to the old one
+    /// for as long as nobody asks it for anything. Does not end; dropped, it does nothing any more.
+    pub async fn follow_session(self: Rc<Self>) {
+        let mut status = self.proxy.session.watch();
+        // The session's task may end before the last request does.
+        while status.changed().await.is_ok() {
+            if let Some(session) = self.proxy.session.last() {
+                self.upstream.turn_to(&session.origin);
+            }
+        }
+    }
+
     /// Lets idle connections go, and every other one after the request it is at.
     pub fn drain(&self) {
         self.draining.begin();

@@ -6,7 +6,7 @@
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`streaming`], size; [`session`], time;
-//! [`clocks`]; [`observability`].
+//! [`clocks`]; [`hosts`], place; [`observability`].
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ mod answers;
 mod clocks;
 mod forwarding;
 mod headers;
+mod hosts;
 mod observability;
 mod outcomes;
 mod refusals;

@@ -6,5 +6,6 @@ mod client;
 mod control;
 mod entities;
 mod faults;
+mod hosts;
 mod tls;
 mod wire;

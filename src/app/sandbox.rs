@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     sandbox::{CREDENTIALS, Face, Options, Rules, Sandbox, StartError},
-    tradovate::Hosts,
+    tradovate::{Environment, Hosts},
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -65,7 +65,8 @@ fn seat(sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
     let origin = format!("http://{}", sandbox.http_addr()).parse().map_err(AppError::SandboxOrigin)?;
     Ok(Seat {
         environment: "sandbox",
-        hosts: Hosts::Fixed(origin),
+        // The rule `home_host` can move the user between names of this machine, and nothing can move him off it.
+        hosts: Hosts::new(Environment::Demo, Some(origin), &["localhost".to_owned()]),
         credentials: CREDENTIALS.for_login(),
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,

@@ -109,7 +109,7 @@ impl Simulated {
 }
 
 /// The kernel's random name for this boot, and the time namespace that the uptime is read in: a container may have
-/// one of its own, in which the same boot began at another moment (time_namespaces(7)).
+/// one of its own, in which the same boot began at another moment (`time_namespaces(7)`).
 #[cfg(target_os = "linux")]
 fn system_boot() -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -122,7 +122,7 @@ fn system_boot() -> Option<String> {
     None
 }
 
-/// clock_getres(2): unlike `CLOCK_MONOTONIC`, it goes on while Linux is suspended.
+/// `clock_gettime(2)`: unlike `CLOCK_MONOTONIC`, it goes on while Linux is suspended.
 #[cfg(target_os = "linux")]
 const UPTIME: ClockId = ClockId::Boottime;
 

@@ -28,7 +28,7 @@ pub(super) fn answer(call: SessionCall, session: &Session, clock: &Clock) -> Vec
             expires_in: session.expires_at.duration_since(clock.now()).as_secs().max(0),
         }),
     };
-    body.expect("text and numbers")
+    body.expect("text and numbers have a form in JSON")
 }
 
 /// As `accesstokenrequest` and `renewaccesstoken` answer it; what upstream has not told is left out here too.

@@ -1,6 +1,10 @@
 //! Scheme and authority of an upstream, checked once.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use http::{Uri, uri::Authority};
 
@@ -47,6 +51,18 @@ impl Origin {
     pub fn https(host: &str) -> Result<Self, OriginError> {
         format!("https://{host}").parse()
     }
+
+    /// Another host, asked in the same way: scheme and port stay.
+    pub fn at(&self, host: &str) -> Result<Self, OriginError> {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", self.port).parse()
+    }
+}
+
+/// The addresses of `localhost` and of every name below it, for which DNS is not asked (RFC 6761 §6.3): a resolver
+/// that answered otherwise would take what is meant to stay on this machine, and with it a token, elsewhere.
+pub fn loopback_addresses(host: &str) -> Option<[IpAddr; 2]> {
+    is_localhost(host).then_some([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)])
 }
 
 impl FromStr for Origin {
@@ -125,7 +141,13 @@ pub enum OriginError {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    is_localhost(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether every resolver of this crate takes the name to be this machine's own.
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host.strip_suffix("localhost").is_some_and(|below| below.is_empty() || below.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -146,6 +168,7 @@ mod tests {
             ("http://127.0.0.1:9000/v1", "http://127.0.0.1:9000", "127.0.0.1", 9000),
             ("http://[::1]:9000", "http://[::1]:9000", "::1", 9000),
             ("http://localhost", "http://localhost", "localhost", 80),
+            ("http://Demo.localhost:9000", "http://demo.localhost:9000", "demo.localhost", 9000),
         ] {
             let origin: Origin = url.parse().unwrap();
             assert_eq!((origin.to_string().as_str(), origin.host(), origin.port()), (text, host, port));
@@ -169,6 +192,8 @@ mod tests {
         for (url, error) in [
             ("http://example.com", OriginError::PlainToRemote),
             ("http://127.0.0.1.nip.io", OriginError::PlainToRemote),
+            ("http://evillocalhost", OriginError::PlainToRemote),
+            ("http://localhost.example.com", OriginError::PlainToRemote),
             ("https://user@example.com", OriginError::UserInfo),
             ("https://example.com/v2", OriginError::Path),
             ("https://example.com/?a", OriginError::Path),
@@ -179,6 +204,28 @@ mod tests {
             ("https://", OriginError::NotAUrl),
         ] {
             assert_eq!(url.parse::<Origin>().unwrap_err(), error, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_the_host_changes_when_an_origin_moves() {
+        let moved =
+            |url: &str, host| url.parse::<Origin>().unwrap().at(host).map(|origin| origin.to_string());
+        assert_eq!(moved("https://a.example", "b.example").unwrap(), "https://b.example");
+        assert_eq!(moved("https://a.example:8443", "b.example").unwrap(), "https://b.example:8443");
+        assert_eq!(moved("http://a.localhost:9000", "b.localhost").unwrap(), "http://b.localhost:9000");
+        assert_eq!(moved("http://a.localhost:9000", "b.example").unwrap_err(), OriginError::PlainToRemote);
+        assert_eq!(moved("https://a.example", "x@b.example").unwrap_err(), OriginError::UserInfo);
+    }
+
+    #[test]
+    fn names_of_this_machine_are_no_business_of_dns() {
+        for name in ["localhost", "LOCALHOST", "localhost.", "a.localhost", "a.B.localhost."] {
+            let addresses = loopback_addresses(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(addresses.iter().all(IpAddr::is_loopback));
+        }
+        for name in ["", "alocalhost", "localhost.example.com", "127.0.0.1", "localhost..", "local"] {
+            assert_eq!(loopback_addresses(name), None, "{name}");
         }
     }
 }

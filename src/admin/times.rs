@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 
 /// An instant of the session, as a wall clock shows it.
-pub(super) fn shown(_clock: &Clock, at: Timestamp) -> Timestamp {
-    at
+pub(super) fn shown(clock: &Clock, at: Timestamp) -> Timestamp {
+    clock.shown(at)
 }
 
 /// The instant of the session that people mean who read `wall` off a wall clock.

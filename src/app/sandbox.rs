@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     config::Config,
     sandbox::{CREDENTIALS, EDGETAG, Face, Options, Rules, Sandbox, StartError},
+    tradovate::{Environment, Hosts},
 };
 
 /// Runs the simulation, with the proxy or alone, until a signal.
@@ -66,7 +67,12 @@ fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppErr
     let origin = format!("http://{}", sandbox.http_addr()).parse().map_err(AppError::SandboxOrigin)?;
     Ok(Seat {
         environment: "sandbox",
-        source: Source::login(config, CREDENTIALS.for_login(), origin)?,
+        // The rule `home_host` can move the user between names of this machine, and nothing can move him off it.
+        source: Source::login(
+            config,
+            CREDENTIALS.for_login(),
+            Hosts::new(Environment::Demo, Some(origin), &["localhost".to_owned()]),
+        )?,
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
         clock,

@@ -5,7 +5,7 @@ use crate::{
     auth::Vault,
     clock::Clock,
     config::Config,
-    tradovate::{Hosts, TrustedSuffixes},
+    tradovate::Hosts,
 };
 
 /// Serves until a signal.
@@ -34,10 +34,7 @@ pub async fn serve(config: &Config) -> Result<(), AppError> {
 }
 
 fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
-    let hosts = match &config.upstream {
-        Some(origin) => Hosts::Fixed(origin.clone()),
-        None => Hosts::Dynamic { environment: config.environment, trusted: TrustedSuffixes::default() },
-    };
+    let hosts = Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts);
     let clock = Clock::system();
     let source = Source::new(config, hosts, &clock)?;
     Ok(Seat { environment: config.environment.name(), source, vault, clock })

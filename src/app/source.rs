@@ -14,7 +14,8 @@ use crate::{
     config::{self, Config, OAuth2, Renewal},
     oauth2::{AnyApi, RefreshClient, Registration, ResourceServer, TokenUrl},
     origin::Origin,
-    tradovate::{Api, Credentials, Environment, HandedToken, Hosts, SessionClient, TrustedSuffixes},
+    proxy,
+    tradovate::{Api, Credentials, Environment, HandedToken, Hosts, SessionClient},
     upstream::tls,
 };
 
@@ -47,21 +48,21 @@ impl Source {
                 Ok(Self::Handed(HandedToken::new(token.clone(), Api::new(courier, hosts))))
             }
             config::TokenSource::OAuth2(settings) => {
-                Ok(Self::oauth2(settings, courier, hosts, clock.clone()))
+                Ok(Self::oauth2(config.api, settings, courier, hosts, clock.clone()))
             }
         }
     }
 
-    /// The source that logs in with `credentials`, at an origin that stays.
+    /// The source that logs in with `credentials`, at `hosts`.
     ///
     /// # Errors
     /// When a part cannot be had; the text says what to do.
-    pub fn login(config: &Config, credentials: Credentials, origin: Origin) -> Result<Self, AppError> {
-        let api = Api::new(courier(config)?, Hosts::Fixed(origin));
+    pub fn login(config: &Config, credentials: Credentials, hosts: Hosts) -> Result<Self, AppError> {
+        let api = Api::new(courier(config)?, hosts);
         Ok(Self::Login(SessionClient::new(credentials, api)))
     }
 
-    fn oauth2(settings: &OAuth2, courier: Courier, hosts: Hosts, clock: Clock) -> Self {
+    fn oauth2(served: proxy::Api, settings: &OAuth2, courier: Courier, hosts: Hosts, clock: Clock) -> Self {
         let registration = Registration {
             token_url: settings.token_url.clone().unwrap_or_else(|| tradovates_endpoint(&hosts)),
             client_id: settings.client_id.clone(),
@@ -70,12 +71,15 @@ impl Source {
             parameters: settings.parameters.clone(),
         };
         let seed = settings.refresh_token.clone();
-        if opens_tradovate(settings) {
-            let api = Tradovate { api: Api::new(courier.clone(), hosts), renewal: settings.renewal };
-            Self::Refresh(RefreshClient::new(courier, registration, seed, api, clock))
-        } else {
-            let api = AnyApi { origin: hosts.bootstrap() };
-            Self::RefreshElsewhere(RefreshClient::new(courier, registration, seed, api, clock))
+        match served {
+            proxy::Api::Tradovate => {
+                let api = Tradovate { api: Api::new(courier.clone(), hosts), renewal: settings.renewal };
+                Self::Refresh(RefreshClient::new(courier, registration, seed, api, clock))
+            }
+            proxy::Api::Other => {
+                let api = AnyApi { origin: hosts.bootstrap() };
+                Self::RefreshElsewhere(RefreshClient::new(courier, registration, seed, api, clock))
+            }
         }
     }
 }
@@ -104,15 +108,9 @@ fn complete(credentials: &config::Credentials, config: &Config) -> Result<Creden
 fn tradovates_endpoint(hosts: &Hosts) -> TokenUrl {
     let origin = match hosts {
         Hosts::Dynamic { .. } => Environment::Live.bootstrap(),
-        Hosts::Fixed(origin) => origin.clone(),
+        Hosts::Movable { origin, .. } | Hosts::Fixed(origin) => origin.clone(),
     };
     TokenUrl::at(&origin, "/auth/oauthtoken")
-}
-
-/// Whether the tokens that are granted so are Tradovate's.
-fn opens_tradovate(settings: &OAuth2) -> bool {
-    let is_tradovates = |url: &TokenUrl| TrustedSuffixes::default().covers(url.origin().host());
-    settings.renewal == Renewal::Tradovate || settings.token_url.as_ref().is_none_or(is_tradovates)
 }
 
 /// Tradovate as the resource server of a refresh grant.

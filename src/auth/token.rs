@@ -43,30 +43,42 @@ pub struct Session {
     pub user: User,
 }
 
-/// Whose session it is, as the login told.
+/// Whose session it is, as far as answers have told: every field of theirs but the token may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Tradovate: `userId`.
-    pub id: i64,
+    pub id: Option<i64>,
     /// Tradovate: `name`.
-    pub name: String,
+    pub name: Option<String>,
     /// Tradovate: `userStatus`, such as `Active`.
-    pub status: String,
+    pub status: Option<String>,
     /// Tradovate: `hasLive`.
-    pub has_live: bool,
+    pub has_live: Option<bool>,
 }
 
 impl User {
-    /// The same user with what `known` says where this is silent: not every answer has every field.
+    /// This, with what it lacks as an `earlier` answer had it.
     #[must_use]
-    pub fn or(self, known: Self) -> Self {
-        let same = self.id == known.id;
-        let or = |told: String, known: String| if told.is_empty() && same { known } else { told };
+    pub fn or(self, earlier: Self) -> Self {
         Self {
-            id: self.id,
-            name: or(self.name, known.name),
-            status: or(self.status, known.status),
-            has_live: self.has_live || (same && known.has_live),
+            id: self.id.or(earlier.id),
+            name: self.name.or(earlier.name),
+            status: self.status.or(earlier.status),
+            has_live: self.has_live.or(earlier.has_live),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_answer_leaves_out_is_still_known() {
+        let text = |text: &str| Some(text.to_owned());
+        let login = User { id: Some(1), name: text("sim"), status: text("Active"), has_live: Some(true) };
+        let renewal = User { has_live: Some(false), ..User::default() };
+        assert_eq!(renewal.or(login.clone()), User { has_live: Some(false), ..login.clone() });
+        assert_eq!(User::default().or(login.clone()), login);
     }
 }

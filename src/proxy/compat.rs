@@ -12,17 +12,17 @@
 //! Every field is the truth or absent. There is no `apiHosts`, although Tradovate sends it: a client that follows it
 //! leaves the proxy.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{auth::Session, proxy::route::SessionCall};
+use crate::{auth::Session, clock::Clock, proxy::route::SessionCall};
 
-/// The body of the answer to `call` at `now`: 200, JSON. `skew` is upstream's clock minus ours.
-pub(super) fn answer(call: SessionCall, session: &Session, now: Timestamp, skew: SignedDuration) -> Vec<u8> {
+/// The body of the answer to `call`: 200, JSON. `skew` is upstream's clock minus our wall clock.
+pub(super) fn answer(call: SessionCall, session: &Session, clock: &Clock, skew: SignedDuration) -> Vec<u8> {
     let body = match call {
-        SessionCall::AccessToken | SessionCall::Renew => json!(Grant::of(session, skew)),
-        SessionCall::OAuth => json!(OAuthGrant::of(session, now)),
+        SessionCall::AccessToken | SessionCall::Renew => json!(Grant::of(session, clock, skew)),
+        SessionCall::OAuth => json!(OAuthGrant::of(session, clock)),
     };
     body.to_string().into_bytes()
 }
@@ -49,20 +49,20 @@ struct Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
-    fn of(session: &'a Session, skew: SignedDuration) -> Self {
+    fn of(session: &'a Session, clock: &Clock, skew: SignedDuration) -> Self {
         // The instant that upstream stated, as a client would have it without a proxy: corrected for our clock, it
         // would look wrong to one that goes by the `Date` of upstream's answers.
-        let expires_at = session.expires_at.checked_add(skew).unwrap_or(session.expires_at);
+        let expires_at = clock.shown(session.expires_at);
+        let expires_at = expires_at.checked_add(skew).unwrap_or(expires_at);
         let user = &session.user;
-        let is_known = user.id != 0;
         Self {
             access_token: PLACEHOLDER,
             md_access_token: PLACEHOLDER,
             expiration_time: format!("{expires_at:.3}"),
-            user_status: Some(user.status.as_str()).filter(|status| !status.is_empty()),
-            user_id: is_known.then_some(user.id),
-            name: Some(user.name.as_str()).filter(|name| !name.is_empty()),
-            has_live: is_known.then_some(user.has_live),
+            user_status: user.status.as_deref(),
+            user_id: user.id,
+            name: user.name.as_deref(),
+            has_live: user.has_live,
         }
     }
 }
@@ -78,11 +78,11 @@ struct OAuthGrant {
 }
 
 impl OAuthGrant {
-    fn of(session: &Session, now: Timestamp) -> Self {
+    fn of(session: &Session, clock: &Clock) -> Self {
         Self {
             access_token: PLACEHOLDER,
             token_type: "Bearer",
-            expires_in: session.expires_at.duration_since(now).as_secs().max(0),
+            expires_in: session.expires_at.duration_since(clock.now()).as_secs().max(0),
             refresh_token: PLACEHOLDER,
         }
     }
@@ -95,6 +95,7 @@ pub const PLACEHOLDER: &str = "held-by-tradovate-proxy";
 mod tests {
     use std::{sync::Arc, time::Duration};
 
+    use jiff::Timestamp;
     use serde_json::Value;
 
     use super::*;
@@ -114,13 +115,18 @@ mod tests {
             origin: Arc::new("https://demo.tradovateapi.com".parse().unwrap()),
             user,
         };
-        let body = answer(call, &session, NOW, SignedDuration::from_secs(skew));
+        let body = answer(call, &session, &Clock::simulated(NOW), SignedDuration::from_secs(skew));
         serde_json::from_slice(&body).unwrap()
     }
 
     #[test]
     fn a_login_is_answered_with_all_that_is_known_and_nothing_else() {
-        let known = User { id: 15460, name: "sim_trader".into(), status: "Active".into(), has_live: true };
+        let known = User {
+            id: Some(15460),
+            name: Some("sim_trader".into()),
+            status: Some("Active".into()),
+            has_live: Some(true),
+        };
         for call in [SessionCall::AccessToken, SessionCall::Renew] {
             let expected = json!({
                 "accessToken": PLACEHOLDER,

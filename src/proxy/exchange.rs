@@ -70,7 +70,7 @@ async fn serve(
     let mut outbound = worker.outbound(stream, buffer, Some(head));
     match route.by {
         Answerer::Proxy(call) => {
-            let body = compat::answer(call, &*worker.token()?, worker.now(), worker.skew());
+            let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
@@ -166,7 +166,7 @@ impl Worker {
             keep_alive: head.is_some_and(|head| head.read.keep_alive()),
             draining: &self.draining,
             patience: self.proxy.timeouts.body_idle,
-            now: self.now(),
+            date: self.proxy.clock.wall(),
             is_broken: false,
         }
     }

@@ -40,7 +40,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::{net::TcpStream, time::Instant};
 
 pub use compat::PLACEHOLDER;
@@ -73,7 +73,7 @@ pub struct Proxy {
     pub timeouts: Timeouts,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
-    /// Wall time.
+    /// What expiry is judged by.
     pub clock: Clock,
     /// Where requests are counted.
     pub metrics: Metrics,
@@ -99,6 +99,18 @@ impl Worker {
         Self { proxy, upstream, metrics, draining, farewells }
     }
 
+    /// Turns to another host as soon as the session has: an idle worker would else keep connections to the old one
+    /// for as long as nobody asks it for anything. Does not end; dropped, it does nothing any more.
+    pub async fn follow_session(self: Rc<Self>) {
+        let mut status = self.proxy.session.watch();
+        // The session's task may end before the last request does.
+        while status.changed().await.is_ok() {
+            if let Some(session) = self.proxy.session.last() {
+                self.upstream.turn_to(&session.origin);
+            }
+        }
+    }
+
     /// Lets idle connections go, and every other one after the request it is at.
     pub fn drain(&self) {
         self.draining.begin();
@@ -112,10 +124,6 @@ impl Worker {
     /// Tells a connection that there is no room for it, and why.
     pub async fn turn_away(self: Rc<Self>, stream: TcpStream) {
         connection::turn_away(&self, stream).await;
-    }
-
-    fn now(&self) -> Timestamp {
-        self.proxy.clock.now()
     }
 
     /// Upstream's clock minus ours, as far as an answer has told.
@@ -146,7 +154,7 @@ impl Worker {
     }
 
     fn no_token(&self) -> ProxyError {
-        ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.now()))
+        ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.proxy.clock.now()))
     }
 }
 

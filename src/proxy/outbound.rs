@@ -28,7 +28,8 @@ pub(super) struct Outbound<'a> {
     pub(super) draining: &'a Draining,
     /// How long the caller may take none of it.
     pub(super) patience: Duration,
-    pub(super) now: Timestamp,
+    /// What the wall clock shows.
+    pub(super) date: Timestamp,
     pub(super) is_broken: bool,
 }
 
@@ -170,7 +171,7 @@ impl Outbound<'_> {
 
     /// RFC 9110 §6.6.1.
     fn date(&mut self) {
-        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.now) {
+        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.date) {
             field(self.buffer, "Date", date.as_bytes());
         }
     }

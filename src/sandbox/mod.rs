@@ -53,6 +53,10 @@
 //! | `GET /sandbox/ca` | the certificate to trust for TLS, in PEM |
 //! | `POST /sandbox/reset` | starts over; rules and clock stay |
 //!
+//! A move of the user to another host is the rule `{"home_host": "b.localhost"}`: logins and renewals name that host,
+//! and what is sent to another one is answered 307. The sandbox answers by every name, so nothing but the name moves;
+//! over TLS it must be below `api.localhost`.
+//!
 //! Any path below `/v1` answers with as many bytes as wanted through the fault
 //! `{"path": "account/list", "action": {"huge": {"bytes": 1073741824}}}`, to a good bearer; none of them is ever
 //! held in memory.

@@ -53,6 +53,10 @@ pub struct Rules {
     pub requests_per_hour: Option<usize>,
     /// The `apiHosts` of logins and renewals.
     pub api_hosts: ApiHosts,
+    /// The one host, a name without a port, that is right for the user, and that [`ApiHosts::Own`] names; `null` for
+    /// any. A request to another is answered 307 (Tradovate: wrong host), but for those that log in or renew: these
+    /// are answered at every host, as Tradovate's bootstrap hosts do for users of a dedicated one.
+    pub home_host: Option<String>,
     /// How many of the optional fields a login answers.
     pub grant_fields: GrantFields,
     /// Ends of paths, such as `order/placeorder` or `position/`, that the API key has no permission for: an
@@ -89,6 +93,7 @@ impl Default for Rules {
             edgetag_refresh_token: RenewalToken::Same,
             requests_per_hour: Some(5_000),
             api_hosts: ApiHosts::Own,
+            home_host: None,
             grant_fields: GrantFields::Full,
             without_permission: Vec::new(),
             trading: Trading::Open,
@@ -210,8 +215,9 @@ pub enum OldToken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiHosts {
-    /// Every key leads back to the sandbox: its TLS listener if it has one, else the plain one. With a port, which
-    /// the real values never have; without it no client could follow them.
+    /// Every key leads back to the sandbox: to [`Rules::home_host`] if there is one, else to the address of its TLS
+    /// listener if it has one, else of the plain one. An address comes with a port, which the real values never
+    /// have; without it no client could follow it.
     Own,
     /// No such field.
     Absent,

@@ -154,6 +154,8 @@ impl Workers {
 /// What one worker thread does. Returns how many connections it had to break off.
 async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>, drain: Duration) -> usize {
     let tasks = TaskTracker::new();
+    // Ends with this thread's runtime.
+    tokio::task::spawn_local(Rc::clone(&worker).follow_session());
     // Ends when accepting does; what was accepted before is still served.
     while let Some(arrival) = arrivals.recv().await {
         let worker = Rc::clone(&worker);

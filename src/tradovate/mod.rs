@@ -8,7 +8,7 @@
 //! - **Logging in is the dangerous call.** Each login opens a session, the third closes the user's oldest, and
 //!   a few failures lock the user out. [`session`] makes the call when asked, follows no redirect and repeats
 //!   nothing; whether it may be asked is decided in [`crate::auth::policy`].
-//! - **Hosts move.** Answers carry `apiHosts`; [`environment`] says which of those names may receive a token.
+//! - **Hosts move.** Answers carry `apiHosts`; [`hosts`] says which of those names may receive a token.
 //! - **The method says nothing about the effect.** Ten `POST`s only read, and a `GET` may trade. [`endpoints`]
 //!   is the table that says what a path does, and what is not in it counts as an order.
 //! - **The credentials are seven fields**, two of them secret: [`credentials`]. But whoever has a token can extend it
@@ -21,11 +21,13 @@ pub mod credentials;
 pub mod endpoints;
 pub mod environment;
 pub mod handed;
+pub mod hosts;
 pub mod session;
 mod wire;
 
 pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};
-pub use environment::{Environment, Hosts, TrustedSuffixes};
+pub use environment::Environment;
 pub use handed::HandedToken;
+pub use hosts::{Hosts, TrustedSuffixes};
 pub use session::{Api, SessionClient};

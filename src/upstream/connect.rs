@@ -3,6 +3,7 @@
 use std::{
     io,
     mem::MaybeUninit,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -19,7 +20,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    origin::Origin,
+    origin::{Origin, loopback_addresses},
     upstream::{Timeouts, UpstreamError, tls},
 };
 
@@ -74,7 +75,7 @@ impl Connector {
     /// Tries the addresses of the name in their order, each for its share of the time, so that one that swallows
     /// packets (a broken IPv6, say) does not use up all of it.
     async fn connect_tcp(&self, origin: &Origin) -> io::Result<TcpStream> {
-        let addresses: Vec<_> = lookup_host((origin.host(), origin.port())).await?.collect();
+        let addresses = resolve(origin).await?;
         let share = self.timeouts.connect / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
@@ -85,6 +86,14 @@ impl Connector {
             }
         }
         Err(failure)
+    }
+}
+
+async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (origin.host(), origin.port());
+    match loopback_addresses(host) {
+        Some(addresses) => Ok(addresses.map(|address| (address, port).into()).to_vec()),
+        None => Ok(lookup_host((host, port)).await?.collect()),
     }
 }
 

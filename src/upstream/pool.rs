@@ -53,6 +53,12 @@ impl Upstream {
         Self(shared)
     }
 
+    /// Requests go to `origin` from now on: connections to another one that wait are closed at once, and those in
+    /// use as soon as their exchange has ended.
+    pub fn turn_to(&self, origin: &Arc<Origin>) {
+        self.0.idle.borrow_mut().turn_to(origin);
+    }
+
     /// A connection to `origin`: one that waits, proven open and silent at this moment, or a new one.
     /// Cancel safe: what is being opened is closed.
     ///

@@ -17,8 +17,10 @@
 mod support;
 
 mod answers;
+mod clocks;
 mod forwarding;
 mod headers;
+mod hosts;
 mod observability;
 mod other_api;
 mod outcomes;

@@ -6,6 +6,7 @@
 //! it there twice, or carry it elsewhere, is off.
 
 mod failure;
+mod resolver;
 
 use std::{fmt, time::Duration};
 
@@ -55,6 +56,7 @@ impl Courier {
             .http1_only()
             .redirect(redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(resolver::LocalFirst)
             .referer(false)
             .retry(retry::never())
             // A connection that was idle may be dead, and what was sent on it neither here nor there.

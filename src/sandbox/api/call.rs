@@ -13,8 +13,38 @@ pub(crate) struct Call<'a> {
     /// Decoded, in lower case, without `/v1/`. Tradovate: paths are case-insensitive.
     pub(crate) path: &'a str,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) sent_to: SentTo<'a>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
+}
+
+/// Where a request was sent, as it says itself.
+#[derive(Clone, Copy)]
+pub(crate) struct SentTo<'a> {
+    pub(crate) scheme: &'static str,
+    /// Host, and port if it is not the usual one.
+    pub(crate) authority: &'a str,
+    /// Path and query, byte for byte.
+    pub(crate) target: &'a str,
+}
+
+impl SentTo<'_> {
+    /// The host alone.
+    pub(crate) fn host(&self) -> &str {
+        self.split().0
+    }
+
+    /// The same place at another host, as a URL.
+    pub(crate) fn at(&self, host: &str) -> String {
+        let Self { scheme, target, .. } = self;
+        format!("{scheme}://{host}{}{target}", self.split().1)
+    }
+
+    /// Host, and port with its colon. An IPv6 address stands in brackets (RFC 3986 §3.2.2).
+    fn split(&self) -> (&str, &str) {
+        let colon = self.authority.rfind(':').filter(|&at| !self.authority[at..].contains(']'));
+        self.authority.split_at(colon.unwrap_or(self.authority.len()))
+    }
 }
 
 impl Call<'_> {
@@ -76,6 +106,14 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_place_at_another_host() {
+        let at = |authority| SentTo { scheme: "http", authority, target: "/v1/order/list?a=b" };
+        assert_eq!(at("a.localhost:9000").at("b.localhost"), "http://b.localhost:9000/v1/order/list?a=b");
+        assert_eq!(at("[::1]").at("b.localhost"), "http://b.localhost/v1/order/list?a=b");
+        assert_eq!((at("[::1]:9000").host(), at("a").host(), at("a:1").host()), ("[::1]", "a", "a"));
+    }
 
     #[test]
     fn queries_are_decoded() {

@@ -61,7 +61,10 @@ pub(crate) fn oauth_json(
 fn with_hosts(mut body: Value, rules: &Rules, authority: &str) -> Value {
     let hosts = match &rules.api_hosts {
         ApiHosts::Absent => return body,
-        ApiHosts::Own => public_hosts().into_iter().map(|(key, _)| (key, authority.into())).collect(),
+        ApiHosts::Own => {
+            let own = rules.home_host.as_deref().unwrap_or(authority);
+            public_hosts().into_iter().map(|(key, _)| (key, own.into())).collect()
+        }
         ApiHosts::Public => public_hosts(),
         ApiHosts::Override(hosts) => {
             let mut all = public_hosts();

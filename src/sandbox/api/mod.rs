@@ -2,8 +2,8 @@
 //!
 //! The order in which things are checked is part of the simulation: two `Authorization` fields are malformed
 //! whatever they hold; a bearer is judged before the path is looked at, so that an unknown path without a
-//! bearer is a 401; the hourly cap counts only requests with a good bearer; and a missing permission shows only
-//! to those who have one.
+//! bearer is a 401; the hourly cap counts only requests with a good bearer; which host is the right one depends on
+//! whose bearer it is; and a missing permission shows only to those who have one.
 
 pub(crate) mod call;
 mod cash;
@@ -63,6 +63,9 @@ fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -
         // Tradovate: empty, with `Content-Length: 0` and no `Retry-After`.
         return Err(Reply::empty(StatusCode::TOO_MANY_REQUESTS));
     }
+    if let Some(home) = state.rules.home_host.as_deref().filter(|home| is_astray(call, home)) {
+        return Err(Reply::moved(call.sent_to.at(home)));
+    }
     if lacks_permission(call.path, &state.rules) {
         return Err(if orders::is_order(call.path) {
             orders::access_denied()
@@ -78,6 +81,12 @@ fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -
         path if cash::is_cash(path) => cash::answer(state, call, now),
         _ => entities::answer(state, call),
     }
+}
+
+/// Tradovate: a request to another host than the user's is answered 307; logging in and renewing go on working at the
+/// bootstrap hosts.
+fn is_astray(call: &Call<'_>, home: &str) -> bool {
+    call.path != "auth/renewaccesstoken" && !call.sent_to.host().eq_ignore_ascii_case(home)
 }
 
 fn refused(refusal: Refusal, rules: &Rules) -> Reply {

@@ -22,6 +22,8 @@ pub(crate) enum Content {
     Json(Bytes),
     /// Without a content type: how Tradovate tells its plain errors.
     Text(&'static str),
+    /// None, and this `Location`.
+    Elsewhere(String),
 }
 
 impl Reply {
@@ -44,6 +46,11 @@ impl Reply {
     /// Tradovate: an unknown path or entity is a 404 without a body.
     pub(crate) fn not_found() -> Self {
         Self::empty(StatusCode::NOT_FOUND)
+    }
+
+    /// 307 to this URL.
+    pub(crate) fn moved(location: String) -> Self {
+        Self { status: StatusCode::TEMPORARY_REDIRECT, content: Content::Elsewhere(location) }
     }
 
     /// A status with a line of text.
@@ -70,7 +77,7 @@ impl Reply {
     /// The body's bytes.
     pub(crate) fn bytes(&self) -> Bytes {
         match &self.content {
-            Content::Empty => Bytes::new(),
+            Content::Empty | Content::Elsewhere(_) => Bytes::new(),
             Content::Json(bytes) => bytes.clone(),
             Content::Text(text) => Bytes::from_static(text.as_bytes()),
         }

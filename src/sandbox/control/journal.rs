@@ -23,6 +23,8 @@ pub struct Record {
     pub version: String,
     /// Its method.
     pub method: String,
+    /// The host it was for, with the port if that was given.
+    pub host: String,
     /// Path and query, byte for byte.
     pub target: String,
     /// Header fields as received: over HTTP/1.1 in order, in the case they were sent in, with repetitions; over
@@ -121,6 +123,7 @@ impl Journal {
     pub(crate) fn note(&mut self, mut record: Record) -> u64 {
         self.last += 1;
         record.sequence = self.last;
+        record.host = scrub(&record.host).into_owned();
         record.target = scrub(&record.target).into_owned();
         for (name, value) in record.headers.iter_mut().chain(&mut record.trailers) {
             *value = without_secret(name, value);

@@ -26,6 +26,8 @@ use crate::sandbox::{
 /// What the exchanges of one connection share.
 pub(super) struct Connection {
     pub(super) id: u64,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
     pub(super) wire: Wire,
     pub(super) shared: Arc<Shared>,
     pub(super) ca_pem: Arc<str>,
@@ -55,7 +57,7 @@ impl Connection {
         if fault.as_ref().is_none_or(|fault| fault.action != Action::ResetUnread) {
             request.read(body, &self.wire).await;
         }
-        let call = request.call();
+        let call = request.call(self.scheme);
         let record =
             Record { is_faulted: fault.is_some(), ..request.record(self.id, self.shared.clock.now()) };
         let sequence = self.note(record, &call);

@@ -205,6 +205,7 @@ impl Acceptor {
     }
 
     async fn serve(self, tcp: TcpStream, tls: Option<TlsAcceptor>) {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let socket = match tls {
             None => Socket::Plain(tcp),
             Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(tcp)).await {
@@ -217,6 +218,7 @@ impl Acceptor {
         let id = self.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection {
             id,
+            scheme,
             wire,
             shared: self.shared,
             ca_pem: self.ca_pem,

@@ -1,13 +1,13 @@
 //! A request that has been read.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Version, header, request::Parts};
+use http::{HeaderMap, Request, Version, header, request::Parts, uri::Authority};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use crate::sandbox::{
-    api::call::{Call, decode, pairs},
+    api::call::{Call, SentTo, decode, pairs},
     control::journal::{self, Record},
     server::{
         head::{self, Head},
@@ -67,10 +67,11 @@ impl Received {
     }
 
     /// The request as the broker reads it.
-    pub(super) fn call(&self) -> Call<'_> {
+    pub(super) fn call(&self, scheme: &'static str) -> Call<'_> {
         Call {
             path: below_v1(&self.path),
             query: pairs(self.parts.uri.query().unwrap_or_default()),
+            sent_to: SentTo { scheme, authority: self.authority(), target: &self.head.target },
             headers: &self.parts.headers,
             body: &self.body,
         }
@@ -84,6 +85,7 @@ impl Received {
             connection,
             version: format!("{:?}", self.parts.version),
             method: self.parts.method.to_string(),
+            host: self.authority().to_owned(),
             target: self.head.target.clone(),
             headers: self.head.fields.clone(),
             trailers: head::grouped(&self.trailers),
@@ -92,6 +94,12 @@ impl Received {
             status: None,
             is_faulted: false,
         }
+    }
+
+    /// Host and port that it is for: over HTTP/2 they are part of the URI (RFC 9113 §8.3.1).
+    fn authority(&self) -> &str {
+        let field = self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        self.parts.uri.authority().map(Authority::as_str).or(field).unwrap_or_default()
     }
 
     /// RFC 9112 §3.2: an HTTP/1.1 request without exactly one `Host` is a 400.

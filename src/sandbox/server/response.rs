@@ -15,8 +15,15 @@ use crate::sandbox::{
 pub(super) fn plain(reply: &Reply) -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::whole(reply.bytes()));
     *response.status_mut() = reply.status;
-    if let Content::Json(_) = reply.content {
-        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    let headers = response.headers_mut();
+    match &reply.content {
+        Content::Json(_) => drop(headers.insert(header::CONTENT_TYPE, JSON)),
+        Content::Elsewhere(location) => {
+            if let Ok(location) = HeaderValue::try_from(location) {
+                headers.insert(header::LOCATION, location);
+            }
+        }
+        Content::Empty | Content::Text(_) => {}
     }
     response
 }

@@ -6,6 +6,7 @@ mod client;
 mod control;
 mod entities;
 mod faults;
+mod hosts;
 mod oauth;
 mod tls;
 mod wire;

@@ -22,7 +22,7 @@ async fn its_authority_vouches_for_every_name_of_this_machine() {
         "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
         token.expose_secret()
     );
-    for name in ["localhost", "127.0.0.1", "::1"] {
+    for name in ["localhost", "api.localhost", "demo-7.api.localhost", "127.0.0.1", "::1"] {
         let stream = connect(&sandbox, name, b"http/1.1").await.unwrap();
         let received = exchange(stream, &request).await.unwrap();
         assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{name}: {received}");
@@ -51,6 +51,7 @@ async fn http_2_is_spoken_where_it_is_asked_for() {
     assert!(body.starts_with(b"[{"));
     let record = sandbox.control().requests().pop().unwrap();
     assert_eq!((record.version.as_str(), record.target.as_str()), ("HTTP/2.0", "/v1/account/list?a=b"));
+    assert_eq!(record.host, "localhost");
 
     sandbox.control().inject(Fault::next("account/list", Action::Reset));
     assert!(sender.send_request(request(token.expose_secret())).await.is_err());

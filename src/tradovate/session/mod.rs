@@ -12,7 +12,7 @@ use crate::{
     },
     bearer::Bearer,
     origin::Origin,
-    tradovate::{Credentials, Hosts, wire},
+    tradovate::{Credentials, Hosts, hosts::Steering, wire},
 };
 
 /// Logs in to Tradovate and renews. Not `Clone`: whoever has one can open sessions.
@@ -27,7 +27,7 @@ pub struct SessionClient {
 #[derive(Debug)]
 pub struct Api {
     courier: Courier,
-    hosts: Hosts,
+    steering: Steering,
     bootstrap: Origin,
 }
 
@@ -53,7 +53,7 @@ impl Api {
     /// Puts the parts together; sends nothing.
     pub fn new(courier: Courier, hosts: Hosts) -> Self {
         let bootstrap = hosts.bootstrap();
-        Self { courier, hosts, bootstrap }
+        Self { courier, steering: Steering::new(hosts), bootstrap }
     }
 
     /// Extends the session that `bearer` belongs to, asking at `origin`, with one request.
@@ -92,8 +92,7 @@ impl Api {
 
     /// The origin that a redirect of `from` to `location` leads to, if that may receive a token.
     pub fn moved(&self, from: &Origin, location: &str) -> Option<Origin> {
-        let _ = (from, location);
-        None
+        self.steering.redirected(from, location)
     }
 
     /// Where requests go until an answer names another origin.
@@ -103,7 +102,7 @@ impl Api {
 
     /// The origin that an answer names, whatever call it answers, if that may receive a token.
     pub fn origin_in(&self, body: &[u8]) -> Option<Origin> {
-        wire::origin(body, &self.hosts)
+        wire::origin(body, &self.steering, &[])
     }
 
     /// What stands in the way, where an answer with status 200 is in truth a penalty or a refusal.
@@ -113,7 +112,7 @@ impl Api {
 
     fn decode(&self, call: Call, answer: &Answer, secrets: &[&str]) -> Result<Grant, SourceError> {
         let date = answer.date.as_ref().map(HeaderValue::as_bytes);
-        wire::decode(call, answer.status.as_u16(), date, &answer.body, &self.hosts, secrets)
+        wire::decode(call, answer.status.as_u16(), date, &answer.body, &self.steering, secrets)
     }
 }
 

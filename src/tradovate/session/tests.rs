@@ -12,7 +12,7 @@ use tokio::{
 use super::*;
 use crate::{
     auth::{courier::Timeouts, source::Step},
-    tradovate::{Environment, TrustedSuffixes},
+    tradovate::Environment,
 };
 
 /// What the server does with one connection.
@@ -120,6 +120,12 @@ fn at(server: &Server) -> SessionClient {
     client(Hosts::Fixed(server.origin.clone()), Timeouts::default())
 }
 
+/// One whose answers may lead to other names of this machine.
+fn movable(server: &Server) -> SessionClient {
+    let hosts = Hosts::new(Environment::Demo, Some(server.origin.clone()), &["localhost".to_owned()]);
+    client(hosts, Timeouts::default())
+}
+
 /// An origin where nobody listens.
 async fn nowhere() -> Origin {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -132,6 +138,9 @@ fn bearer() -> Bearer {
 
 const GRANT: &str = r#"{"accessToken":"SIM-access-0002","expirationTime":"2026-11-20T16:20:00.000Z",
     "userId":15460,"name":"sim_trader","apiHosts":{"demo":"demo-eval-7.tradovateapi.com"}}"#;
+
+/// Tradovate: how a request to the wrong host is answered.
+const MOVED: &str = "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://demo-7.tradovateapi.com/v1\r\ncontent-length: 0\r\n\r\n";
 
 #[tokio::test]
 async fn a_login_is_one_post_of_json_without_authorization() {
@@ -159,28 +168,40 @@ async fn a_renewal_is_one_get_with_the_bearer() {
 }
 
 #[tokio::test]
-async fn a_penalty_is_answered_with_its_ticket_once() {
-    let penalty = || Reply::Json("200 OK", r#"{"p-ticket":"SIM-ticket-0002","p-time":0}"#);
-    let mut server = Server::new([penalty(), Reply::Json("200 OK", GRANT)]).await;
-    at(&server).acquire(&Means::default()).await.unwrap();
-    assert!(!server.request().await.contains("p-ticket"));
+async fn a_penalty_is_reported_with_its_ticket_which_the_next_call_sends_back() {
+    let penalty = Reply::Json("200 OK", r#"{"p-ticket":"SIM-ticket-0002","p-time":600}"#);
+    let mut server = Server::new([penalty, Reply::Json("200 OK", GRANT)]).await;
+    let mut client = at(&server);
+    let error = client.acquire(&Means::default()).await.unwrap_err();
+    let SourceError::Penalty { wait, ticket } = error else { panic!("{error:?}") };
+    assert_eq!(wait.as_secs(), 600);
+    assert_eq!(server.rest().len(), 1, "nobody waits in here, and nothing is sent again");
+    client.acquire(&Means { ticket: Some(ticket), ..Means::default() }).await.unwrap();
     assert!(server.request().await.contains(r#""p-ticket":"SIM-ticket-0002""#));
-
-    let mut server = Server::new([penalty(), penalty()]).await;
-    let error = at(&server).acquire(&Means::default()).await.unwrap_err();
-    assert_eq!(error.label(), "penalty");
-    assert_eq!(server.rest().len(), 2);
 }
 
 #[tokio::test]
-async fn a_captcha_and_a_long_penalty_are_left_to_others() {
-    for (body, label) in [
-        (r#"{"p-ticket":"t","p-time":0,"p-captcha":true}"#, "captcha"),
-        (r#"{"p-ticket":"t","p-time":600}"#, "penalty"),
-    ] {
-        let mut server = Server::new([Reply::Json("200 OK", body)]).await;
-        assert_eq!(at(&server).acquire(&Means::default()).await.unwrap_err().label(), label);
-        assert_eq!(server.rest().len(), 1);
+async fn whatever_comes_of_a_call_it_is_one_request() {
+    let replies: [fn() -> (Reply, &'static str); 9] = [
+        || (Reply::Json("200 OK", r#"{"p-ticket":"t","p-time":0}"#), "penalty"),
+        || (Reply::Json("200 OK", r#"{"p-ticket":"t","p-time":0,"p-captcha":true}"#), "captcha"),
+        || (Reply::Json("429 Too Many Requests", ""), "rate_limited"),
+        || (Reply::Json("408 Request Timeout", ""), "unexpected_status"),
+        || (Reply::Json("503 Service Unavailable", "<html>"), "unexpected_status"),
+        || (Reply::Json("200 OK", r#"{"errorText":"no"}"#), "refused"),
+        || (Reply::Json("400 Bad Request", ""), "refused"),
+        || (Reply::Raw(MOVED), "unexpected_status"),
+        || (Reply::Cut, "broken"),
+    ];
+    for reply in replies {
+        let (answer, label) = reply();
+        let mut server = Server::new([answer]).await;
+        let error = at(&server).renew(&Means::default(), &bearer(), &server.origin).await.unwrap_err();
+        assert_eq!((error.label(), server.rest().len()), (label, 1));
+
+        let mut server = Server::new([reply().0]).await;
+        let error = at(&server).acquire(&Means::default()).await.unwrap_err();
+        assert_eq!((error.label(), server.rest().len()), (label, 1));
     }
 }
 
@@ -245,21 +266,106 @@ async fn what_was_never_sent_is_told_apart_by_step() {
 }
 
 #[tokio::test]
-async fn a_renewal_falls_back_once_to_the_bootstrap_origin() {
-    let mut server = Server::new([Reply::Json("200 OK", GRANT)]).await;
-    at(&server).renew(&Means::default(), &bearer(), &nowhere().await).await.unwrap();
-    assert_eq!(server.rest().len(), 1);
+async fn a_renewal_asks_where_it_is_told_to_and_nowhere_else() {
+    let (mut bootstrap, mut resolved) =
+        (Server::new([]).await, Server::new([Reply::Json("200 OK", GRANT)]).await);
+    let mut client = at(&bootstrap);
+    client.renew(&Means::default(), &bearer(), &resolved.origin).await.unwrap();
+    let error = client.renew(&Means::default(), &bearer(), &nowhere().await).await.unwrap_err();
+    assert_eq!(error.label(), "unreachable");
+    assert_eq!((resolved.rest().len(), bootstrap.rest().len()), (1, 0));
+}
 
-    // But not when the session is dead: that host has answered.
-    let moved = Server::new([Reply::Json("401 Unauthorized", "Access is denied")]).await;
-    let error = at(&server).renew(&Means::default(), &bearer(), &moved.origin).await.unwrap_err();
-    assert_eq!(error.label(), "refused");
-    assert!(server.rest().is_empty());
+#[tokio::test]
+async fn a_name_of_this_machine_is_reached_without_dns() {
+    let mut server = Server::new([Reply::Json("200 OK", GRANT)]).await;
+    let named: Origin = format!("http://a.b.localhost:{}", server.origin.port()).parse().unwrap();
+    at(&server).renew(&Means::default(), &bearer(), &named).await.unwrap();
+    let request = server.request().await;
+    assert!(request.contains(&format!("host: {}\r\n", named.authority())), "{request}");
+}
+
+#[tokio::test]
+async fn a_grant_leads_to_the_host_it_names() {
+    let answer =
+        r#"{"accessToken":"SIM-access-0002","apiHosts":{"demo":"b.localhost","live":"c.localhost"}}"#;
+    let server = Server::new([Reply::Json("200 OK", answer), Reply::Json("200 OK", GRANT)]).await;
+    let mut client = movable(&server);
+    let grant = client.acquire(&Means::default()).await.unwrap();
+    let moved = format!("http://b.localhost:{}", server.origin.port());
+    assert_eq!(grant.origin.unwrap().to_string(), moved);
+    let grant = client.renew(&Means::default(), &bearer(), &server.origin).await.unwrap();
+    assert_eq!(grant.origin, None, "Tradovate's own names lead out of what the operator set");
+}
+
+#[tokio::test]
+async fn a_token_is_examined_with_one_request_that_changes_nothing() {
+    for (reply, expected) in [
+        (Reply::Json("200 OK", "[]"), Vitality::Alive),
+        (Reply::Json("404 Not Found", ""), Vitality::Alive),
+        (Reply::Json("403 Forbidden", ""), Vitality::Alive),
+        (Reply::Json("401 Unauthorized", "Access is denied"), Vitality::Dead),
+        (Reply::Json("401 Unauthorized", "Expired Access Token"), Vitality::Dead),
+        // Tradovate: a missing permission looks like this.
+        (Reply::Json("401 Unauthorized", ""), Vitality::Unclear),
+        (Reply::Json("401 Unauthorized", " \r\n"), Vitality::Unclear),
+        // Tradovate: a session that another login closed, and much else.
+        (Reply::Json("408 Request Timeout", ""), Vitality::Unclear),
+        (Reply::Json("429 Too Many Requests", ""), Vitality::Unclear),
+        (Reply::Json("500 Internal Server Error", ""), Vitality::Unclear),
+        (Reply::Raw(MOVED), Vitality::Unclear),
+        (Reply::Raw("HTTP/1.1 401 Unauthorized\r\ncontent-length: 9\r\n\r\nAcc"), Vitality::Unclear),
+        (Reply::Cut, Vitality::Unclear),
+    ] {
+        let mut server = Server::new([reply]).await;
+        assert_eq!(at(&server).examine(&bearer(), &server.origin).await, expected);
+        let request = server.request().await;
+        assert!(request.starts_with("GET /v1/user/list HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer SIM-access-0001\r\n"), "{request}");
+        assert!(server.rest().is_empty());
+    }
+    let server = Server::new([]).await;
+    assert_eq!(at(&server).examine(&bearer(), &nowhere().await).await, Vitality::Unclear);
+}
+
+#[tokio::test]
+async fn upstream_is_well_when_it_answers_whatever_it_says() {
+    for (reply, well) in [
+        (Reply::Json("404 Not Found", ""), true),
+        (Reply::Json("401 Unauthorized", "Access is denied"), true),
+        (Reply::Raw(MOVED), true),
+        (Reply::Json("503 Service Unavailable", ""), false),
+        (Reply::Cut, false),
+    ] {
+        let mut server = Server::new([reply]).await;
+        assert_eq!(at(&server).is_well().await, well);
+        let request = server.request().await;
+        assert!(request.starts_with("GET /v1/ HTTP/1.1\r\n"), "{request}");
+        assert!(
+            !request.contains("canary") && !request.to_lowercase().contains("authorization"),
+            "{request}"
+        );
+        assert!(server.rest().is_empty());
+    }
+    assert!(!client(Hosts::Fixed(nowhere().await), Timeouts::default()).is_well().await);
+}
+
+#[tokio::test]
+async fn a_redirect_moves_the_session_only_where_it_may_go() {
+    let server = Server::new([]).await;
+    let port = server.origin.port();
+    let to =
+        |location: &str| movable(&server).moved(&server.origin, location).map(|origin| origin.to_string());
+    assert_eq!(to(&format!("http://b.localhost:{port}/v1/x")), Some(format!("http://b.localhost:{port}")));
+    assert_eq!(to("/v1/x"), None);
+    assert_eq!(to("https://demo.tradovateapi.com/v1/x"), None);
+    let fixed = at(&server).moved(&server.origin, &format!("http://b.localhost:{port}/v1/x"));
+    assert_eq!(fixed, None);
 }
 
 #[tokio::test]
 async fn the_seat_tells_users_and_origins_apart_and_no_secret() {
-    let hosts = |environment| Hosts::Dynamic { environment, trusted: TrustedSuffixes::default() };
+    let hosts = |environment| Hosts::new(environment, None, &[]);
     let seat = |environment| client(hosts(environment), Timeouts::default()).seat();
     assert_eq!(seat(Environment::Demo), "sim_trader at https://demo.tradovateapi.com");
     assert_ne!(seat(Environment::Demo), seat(Environment::Live));

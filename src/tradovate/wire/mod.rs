@@ -18,7 +18,7 @@ use crate::{
     origin::Origin,
     tradovate::{
         credentials::Credentials,
-        environment::{ApiHosts, Hosts},
+        hosts::{ApiHosts, Steering},
     },
 };
 
@@ -64,7 +64,7 @@ pub(super) fn decode(
     status: u16,
     date: Option<&[u8]>,
     body: &[u8],
-    hosts: &Hosts,
+    steering: &Steering,
     secrets: &[&str],
 ) -> Result<Grant, SourceError> {
     match status {
@@ -91,17 +91,14 @@ pub(super) fn decode(
             Call::Renew => SourceError::Malformed { what: "it holds no token" },
         });
     };
+    let user =
+        User { id: answer.user_id, name: answer.name, status: answer.user_status, has_live: answer.has_live };
     Ok(Grant {
         token,
         expires_at: answer.expiration_time.as_deref().and_then(instant),
         server_date: date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()),
-        user: answer.user_id.map(|id| User {
-            id,
-            name: answer.name.unwrap_or_default(),
-            status: answer.user_status.unwrap_or_default(),
-            has_live: answer.has_live.unwrap_or_default(),
-        }),
-        origin: answer.api_hosts.and_then(|named| hosts.resolve(&named)),
+        user: Some(user).filter(|user| *user != User::default()),
+        origin: answer.api_hosts.and_then(|hosts| steering.named(&hosts, secrets)),
         refresh: None,
         opened: call == Call::Acquire,
     })
@@ -136,9 +133,9 @@ struct Answer {
 }
 
 /// The origin that an answer names, if that may receive a token.
-pub(super) fn origin(body: &[u8], hosts: &Hosts) -> Option<Origin> {
+pub(super) fn origin(body: &[u8], steering: &Steering, secrets: &[&str]) -> Option<Origin> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
-    hosts.resolve(&answer.api_hosts?)
+    steering.named(&answer.api_hosts?, secrets)
 }
 
 /// The penalty or the refusal that an answer with status 200 may be, to whatever call that opens no session by

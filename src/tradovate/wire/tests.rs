@@ -2,10 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::tradovate::environment::{Environment, TrustedSuffixes};
+use crate::tradovate::{Environment, Hosts};
 
-fn demo() -> Hosts {
-    Hosts::Dynamic { environment: Environment::Demo, trusted: TrustedSuffixes::default() }
+fn demo() -> Steering {
+    Steering::new(Hosts::new(Environment::Demo, None, &[]))
 }
 
 fn read(call: Call, status: u16, body: &str) -> Result<Grant, SourceError> {
@@ -43,7 +43,12 @@ fn a_full_answer_is_a_grant() {
         assert_eq!(grant.expires_at.unwrap().to_string(), "2026-11-20T16:20:00Z");
         assert_eq!(grant.server_date.unwrap().to_string(), "2026-11-20T15:00:00Z");
         assert_eq!(grant.origin.unwrap().to_string(), "https://demo-eval-7.tradovateapi.com");
-        let user = User { id: 15460, name: "sim_trader".into(), status: "Active".into(), has_live: true };
+        let user = User {
+            id: Some(15460),
+            name: Some("sim_trader".into()),
+            status: Some("Active".into()),
+            has_live: Some(true),
+        };
         assert_eq!(grant.user, Some(user));
     }
 }
@@ -56,6 +61,8 @@ fn a_minimal_answer_is_a_grant_too() {
     assert!(grant.origin.is_none() && grant.expires_at.is_some());
     let grant = read(Call::Acquire, 200, r#"{"accessToken":"t"}"#).unwrap();
     assert!(grant.expires_at.is_none() && grant.user.is_none());
+    let grant = read(Call::Renew, 200, r#"{"accessToken":"t","hasLive":false}"#).unwrap();
+    assert_eq!(grant.user, Some(User { has_live: Some(false), ..User::default() }));
 }
 
 #[test]
@@ -65,7 +72,8 @@ fn a_field_of_the_wrong_type_does_not_cost_the_grant() {
         "p-ticket": null, "p-time": "x",
     });
     let grant = read(Call::Acquire, 200, &full(&odd)).unwrap();
-    assert!(grant.expires_at.is_none() && grant.user.is_none() && grant.origin.is_none());
+    assert!(grant.expires_at.is_none() && grant.origin.is_none());
+    assert_eq!(grant.user, Some(User { status: Some("Active".into()), ..User::default() }));
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Setup {
 }
 
 fn seat(config: &Config, vault: Vault, clock: Clock) -> Seat {
-    let hosts = Hosts::Fixed(config.upstream.clone().unwrap());
+    let hosts = Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts);
     let source = Source::new(config, hosts, &clock).unwrap();
     Seat { environment: "demo", source, vault, clock }
 }

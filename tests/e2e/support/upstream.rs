@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -44,6 +44,7 @@ pub(crate) struct RawUpstream {
     pub(crate) clock: Clock,
     requests: mpsc::UnboundedReceiver<Request>,
     logins: watch::Sender<bool>,
+    home: Arc<Mutex<Option<String>>>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -68,6 +69,7 @@ struct Desk {
     clock: Clock,
     logins: watch::Receiver<bool>,
     grants: Arc<AtomicUsize>,
+    home: Arc<Mutex<Option<String>>>,
 }
 
 impl RawUpstream {
@@ -77,7 +79,14 @@ impl RawUpstream {
         let clock = Clock::simulated_from_now();
         let (sender, requests) = mpsc::unbounded_channel();
         let (logins, allowed) = watch::channel(true);
-        let desk = Desk { requests: sender, clock: clock.clone(), logins: allowed, grants: Arc::default() };
+        let home = Arc::default();
+        let desk = Desk {
+            requests: sender,
+            clock: clock.clone(),
+            logins: allowed,
+            grants: Arc::default(),
+            home: Arc::clone(&home),
+        };
         let accepting = tokio::spawn(async move {
             let mut connection = 0;
             loop {
@@ -87,12 +96,17 @@ impl RawUpstream {
                 tokio::spawn(attend(stream, Vec::new(), connection, desk.clone()));
             }
         });
-        Self { address, clock, requests, logins, accepting }
+        Self { address, clock, requests, logins, home, accepting }
     }
 
     /// Lets session calls wait for their answers, or be answered.
     pub(crate) fn answers_session_calls(&self, allowed: bool) {
         self.logins.send_replace(allowed);
+    }
+
+    /// Names this host in the grants to come.
+    pub(crate) fn moves_to(&self, host: &str) {
+        *self.home.lock().unwrap() = Some(host.to_owned());
     }
 
     /// Waits for the next request that is not a session call.
@@ -234,7 +248,12 @@ impl Desk {
     fn grant(&self) -> String {
         let number = self.grants.fetch_add(1, Ordering::Relaxed) + 1;
         let expiry = self.clock.now() + Duration::from_secs(80 * 60);
-        json!({ "accessToken": format!("{TOKEN}raw-{number}"), "expirationTime": expiry.to_string(), "userId": 1 })
-            .to_string()
+        let mut grant = json!({
+            "accessToken": format!("{TOKEN}raw-{number}"), "expirationTime": expiry.to_string(), "userId": 1,
+        });
+        if let Some(home) = &*self.home.lock().unwrap() {
+            grant["apiHosts"] = json!({ "demo": home });
+        }
+        grant.to_string()
     }
 }

@@ -2,6 +2,7 @@
 
 mod directory;
 mod disk;
+mod hosts;
 mod kept_in_memory;
 mod memory;
 mod sealed;

@@ -47,7 +47,7 @@ fn record() -> Record {
         issued_at: Timestamp::UNIX_EPOCH,
         expires_at: Timestamp::from_second(4800).unwrap(),
         origin: "https://demo-eval-7.tradovateapi.com".parse().unwrap(),
-        user: User { id: 15460, name: "sim".into(), status: "Active".into(), has_live: true },
+        user: User { id: Some(15460), name: Some("sim".into()), ..User::default() },
     });
     record.refresh = Some(StoredRefresh {
         token: "canary-refresh".into(),

@@ -1,12 +1,18 @@
 //! One setting's value from four places: flag, then environment, then file, then default.
 
-use std::{collections::BTreeMap, ffi::OsStr, fmt, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use crate::config::{
     environment::Environment,
     file::ConfigFile,
+    look::Look,
     problem::{Fault, Problem, Source, closest},
     setting::{CONFIG, Kind, SETTINGS, Setting},
     value::Invalid,
@@ -29,13 +35,16 @@ pub(super) struct Layers<'a> {
     file: ConfigFile,
     pub(super) problems: Vec<Problem>,
     pub(super) values: Vec<Value>,
+    pub(super) look: Look,
 }
 
-/// A setting's value as it will be shown, and where it comes from. `Debug` says only the latter: the value is in
-/// a field of its own already.
+/// A setting's value as it will be shown and compared, and where it comes from. `Debug` says only the latter: the
+/// value is in a field of its own already.
 #[derive(Clone)]
 pub(super) struct Value {
     pub(super) setting: &'static Setting,
+    /// As it was written, or the default in the same form; `None` where there is no fixed one.
+    pub(super) text: Option<SecretString>,
     pub(super) shown: String,
     pub(super) source: Source,
 }
@@ -63,13 +72,15 @@ impl<'a> Layers<'a> {
             file: ConfigFile::default(),
             problems: Vec::new(),
             values: Vec::new(),
+            look: Look::default(),
         };
         if let Some(found) = layers.found(&CONFIG) {
             let path = PathBuf::from(found.text.as_str());
+            layers.looks_at(&path);
             layers.file = ConfigFile::read(&path, &found.name, &found.source, &mut layers.problems);
-            layers.note(&CONFIG, found.text.to_string(), found.source);
+            layers.note(&CONFIG, found.text.to_string(), Some(&found.text), found.source);
         } else {
-            layers.note(&CONFIG, CONFIG.default.to_string(), Source::Default);
+            layers.note(&CONFIG, CONFIG.default.to_string(), None, Source::Default);
         }
         layers
     }
@@ -111,12 +122,12 @@ impl<'a> Layers<'a> {
     ) -> Option<T> {
         let Some(Found { text, name, source }) = self.found(setting) else {
             // A problem with its source may be why: it is shown as the default then, and never used.
-            self.note(setting, setting.default.to_string(), Source::Default);
+            self.note(setting, setting.default.to_string(), None, Source::Default);
             return None;
         };
         match parse(&text) {
             Ok(value) => {
-                self.note(setting, shown(setting, &text), source);
+                self.note(setting, shown(setting, &text), Some(&text), source);
                 Some(value)
             }
             Err(why) => {
@@ -175,8 +186,14 @@ impl<'a> Layers<'a> {
         value.map_or(Source::Default, |value| value.source.clone())
     }
 
-    fn note(&mut self, setting: &'static Setting, shown: String, source: Source) {
-        self.values.push(Value { setting, shown, source });
+    /// Notes a file that a value is about to be read from: it is read again when it changes.
+    pub(super) fn looks_at(&mut self, path: &Path) {
+        self.look.note(path);
+    }
+
+    fn note(&mut self, setting: &'static Setting, shown: String, text: Option<&str>, source: Source) {
+        let text = text.map(str::to_owned).or_else(|| setting.default.text());
+        self.values.push(Value { setting, text: text.map(SecretString::from), shown, source });
     }
 
     fn found(&mut self, setting: &'static Setting) -> Option<Found> {
@@ -202,7 +219,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    fn in_environment(&self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
+    fn in_environment(&mut self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
         let problem = |name: &str, fault| {
             Box::new(Problem { name: name.to_owned(), source: Source::Environment, fault })
         };
@@ -220,12 +237,14 @@ impl<'a> Layers<'a> {
                 Ok(Some(Found { text, name: setting.env.to_owned(), source: Source::Environment }))
             }
             (None, Some((name, path))) if path.is_empty() => Err(problem(&name, Fault::Empty)),
-            (None, Some((name, path))) => from_file(name, PathBuf::from(path.as_str())).map(Some),
+            (None, Some((name, path))) => {
+                from_file(&mut self.look, name, PathBuf::from(path.as_str())).map(Some)
+            }
             (Some(_), Some((other, _))) => Err(problem(setting.env, Fault::Both { other })),
         }
     }
 
-    fn in_file(&self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
+    fn in_file(&mut self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
         let value = self.file.get(setting.key);
         let file = setting.file_key();
         let path = file.as_deref().and_then(|key| self.file.get(key));
@@ -236,7 +255,9 @@ impl<'a> Layers<'a> {
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),
             })),
-            (None, Some((key, entry))) => from_file(key, PathBuf::from(entry.value.as_str())).map(Some),
+            (None, Some((key, entry))) => {
+                from_file(&mut self.look, key, PathBuf::from(entry.value.as_str())).map(Some)
+            }
             (Some(entry), Some((other, _))) => Err(Box::new(Problem {
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),
@@ -247,7 +268,8 @@ impl<'a> Layers<'a> {
 }
 
 /// The contents of a secret's file, without the newline that editors and `echo` leave at its end.
-fn from_file(name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
+fn from_file(look: &mut Look, name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
+    look.note(&path);
     let source = Source::SecretFile(path.clone());
     match fs::read(&path).map(Zeroizing::new) {
         Err(error) => Err(Box::new(Problem {

@@ -11,6 +11,9 @@
 //!                   └ secrets leave it: see `handover`
 //! ```
 //!
+//! All of it can be read again while the process runs ([`Sources`]): a [`Look`] tells whether its files have changed,
+//! a [`Difference`] what that means.
+//!
 //! Relative paths, wherever they are written, start at the working directory.
 //!
 //! Three rules:
@@ -24,18 +27,26 @@
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 
 mod credentials;
+mod difference;
 mod environment;
 mod file;
 pub mod handover;
 mod layers;
+mod look;
 mod problem;
 mod render;
 mod session;
 mod setting;
+mod sources;
 mod upstream_ca;
 mod value;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustls_pki_types::CertificateDer;
 
@@ -52,11 +63,14 @@ use crate::{
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
 pub use self::{
     credentials::Credentials,
+    difference::{Applies, Difference},
     environment::Environment,
     layers::Flags,
+    look::Look,
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
     setting::{Kind, Preset, SETTINGS, Setting},
+    sources::{Reading, Sources},
     value::Invalid,
 };
 
@@ -118,14 +132,7 @@ pub enum Purpose {
 impl Config {
     /// Looks at every setting, and fails with everything that is wrong.
     pub fn load(purpose: Purpose, flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let mut layers = Layers::new(flags, environment);
-        layers.check_names();
-        let config = Self::read(purpose, &mut layers);
-        if layers.problems.is_empty() {
-            Ok(Self { values: layers.values, ..config })
-        } else {
-            Err(ConfigErrors(layers.problems))
-        }
+        Reading::of(purpose, flags, environment).config
     }
 
     /// Each setting with its value and where that came from, secrets hidden.
@@ -139,8 +146,7 @@ impl Config {
         let (credentials, environment, upstream, upstream_ca) = match purpose {
             Purpose::Serve => {
                 let (credentials, environment) = (Credentials::read(layers), tradovate(layers));
-                let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
-                (credentials, environment, upstream(layers, environment), ca)
+                (credentials, environment, upstream(layers, environment), upstream_ca(layers))
             }
             Purpose::Sandbox => (None, tradovate::Environment::Demo, None, Vec::new()),
         };
@@ -218,6 +224,17 @@ fn upstream(layers: &mut Layers<'_>, environment: tradovate::Environment) -> Opt
         layers.refuse(&setting::UPSTREAM_URL, Fault::LiveInDisguise { host: origin.host().to_owned() });
     }
     Some(origin)
+}
+
+/// The certificates in a file, which is read again when it changes.
+fn upstream_ca(layers: &mut Layers<'_>) -> Vec<CertificateDer<'static>> {
+    let Some(path) = layers.optional(&setting::UPSTREAM_CA, layers::text) else { return Vec::new() };
+    layers.looks_at(Path::new(&path));
+    upstream_ca::read(&path).unwrap_or_else(|why| {
+        let value = (!path.contains('@')).then_some(path);
+        layers.refuse(&setting::UPSTREAM_CA, Fault::Invalid { value, why });
+        Vec::new()
+    })
 }
 
 /// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,

@@ -1,7 +1,7 @@
 //! The one module that knows all the others: builds them, binds, runs them beside each other, drains.
 //!
 //! ```text
-//! control thread   accept ─ admin ─ renewer ─ signals
+//! control thread   accept ─ admin ─ renewer ─ reload ─ signals
 //! worker threads   requests                              (crate::server)
 //! ```
 //!
@@ -12,9 +12,11 @@ mod core_dump;
 mod descriptors;
 mod device;
 mod error;
+mod reload;
 mod sandbox;
 mod serve;
 mod signals;
+mod source;
 
 use std::{
     future::Future,
@@ -23,23 +25,28 @@ use std::{
 };
 
 use prometheus::Registry;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 pub use core_dump::forbid_core_dumps;
 pub use descriptors::raise_descriptor_limit;
 pub use error::AppError;
 pub use sandbox::sandbox;
-pub use serve::serve;
-pub use signals::Signals;
+pub use serve::{Launch, serve};
+pub use signals::{Hangups, Signals};
 
 use crate::{
     admin::{self, Admin, Facts},
-    auth::{self, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
+    app::reload::Controls,
+    auth::{self, Change, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault},
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
     server::Workers,
-    tradovate::{Credentials, Endpoints, Hosts, SessionClient, SessionTimeouts},
+    tradovate::{Credentials, Endpoints, Hosts, SessionClient},
     upstream::{self, Connector, tls},
 };
 
@@ -67,6 +74,9 @@ pub struct App {
     renewer: Renewer<SessionClient>,
     workers: Workers,
     session: Reader,
+    /// What changes while it runs.
+    changes: mpsc::Receiver<Change<SessionClient>>,
+    controls: Controls,
 }
 
 impl App {
@@ -89,7 +99,16 @@ impl App {
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
         };
-        let (renewer, session) = session(seat, config.policy, tls.clone(), &registry)?;
+        let source = source::source(seat.credentials, seat.hosts, tls.clone())?;
+        let (sender, changes) = mpsc::channel(reload::PENDING);
+        let controls = Controls {
+            changes: sender,
+            seat: source.seat(),
+            tls: tls.clone(),
+            metrics: reload::Metrics::register(&registry, facts.clock.now())?,
+            clock: facts.clock.clone(),
+        };
+        let (renewer, session) = session(source, config.policy, seat.vault, seat.clock, &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             endpoints: Endpoints::new(),
@@ -105,7 +124,7 @@ impl App {
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session })
+        Ok(Self { listener, admin_listener, admin, renewer, workers, session, changes, controls })
     }
 
     /// Where callers connect.
@@ -129,6 +148,11 @@ impl App {
         self.session.clone()
     }
 
+    /// What changes it while it runs.
+    fn controls(&self) -> Controls {
+        self.controls.clone()
+    }
+
     /// Serves until `stop`, then drains: new connections are refused, requests in flight finish within their
     /// bound, and only then do session and admin listener end.
     ///
@@ -140,7 +164,11 @@ impl App {
             // The sender says nothing: that it is gone is the message.
             while ending.changed().await.is_ok() {}
         };
-        let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
+        let (renewer, changes, session_ending) = (self.renewer, self.changes, ended(ending.clone()));
+        let mut session = tokio::spawn(async move {
+            let _changes = changes;
+            renewer.run(session_ending).await;
+        });
         let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin, ended(ending)));
         let broken_off = tokio::select! {
             served = self.workers.run(self.listener, stop) => served?,
@@ -159,19 +187,18 @@ impl App {
     }
 }
 
-/// The one value that can log in, and a reader of what it publishes.
+/// The one task that can log in, and a reader of what it publishes.
 fn session(
-    seat: Seat,
+    source: SessionClient,
     policy: RenewalPolicy,
-    tls: rustls::ClientConfig,
+    vault: Vault,
+    clock: Clock,
     registry: &Registry,
 ) -> Result<(Renewer<SessionClient>, Reader), AppError> {
-    let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
-    let source = SessionClient::new(seat.credentials, seat.hosts, tls, SessionTimeouts::default())
-        .map_err(AppError::SessionClient)?;
-    let record = seat.vault.load(&source.seat())?;
+    let (publisher, session) = auth::channel(clock.clone(), Status::starting(clock.now()));
+    let record = vault.load(&source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
-    Ok((Renewer::new(source, publisher, policy, seat.clock, seat.vault, record, metrics), session))
+    Ok((Renewer::new(source, publisher, policy, clock, vault, record, metrics), session))
 }
 
 async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {

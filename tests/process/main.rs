@@ -6,6 +6,7 @@
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
+//! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
 //! - [`leaks`]: that no secret comes out of any opening
 //! - [`documents`]: that the documents speak of this program
@@ -15,6 +16,7 @@
 mod documents;
 mod drain;
 mod leaks;
+mod reload;
 mod restart;
 mod startup;
 mod support;

@@ -85,6 +85,13 @@ impl<'a> Layers<'a> {
         layers
     }
 
+    /// With a text in the place of the configuration file: for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn with_file(mut self, text: &str) -> Self {
+        self.file = ConfigFile::of_text(text, &mut self.problems);
+        self
+    }
+
     /// Reports variables that look like ours and are not: a misspelt guard would not guard.
     pub(super) fn check_names(&mut self) {
         let files: Vec<String> = SETTINGS.iter().filter_map(|setting| setting.file_env()).collect();

@@ -132,7 +132,14 @@ pub enum Purpose {
 impl Config {
     /// Looks at every setting, and fails with everything that is wrong.
     pub fn load(purpose: Purpose, flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
-        Reading::of(purpose, flags, environment).config
+        Reading::of(purpose, Layers::new(flags, environment)).config
+    }
+
+    /// The same with a TOML file's text, and no other file: for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(environment: &Environment, toml: &str) -> Result<Self, ConfigErrors> {
+        let flags = Flags::default();
+        Reading::of(Purpose::Serve, Layers::new(&flags, environment).with_file(toml)).config
     }
 
     /// Each setting with its value and where that came from, secrets hidden.

@@ -17,7 +17,7 @@ pub struct Sources {
 impl Sources {
     /// Reads everything. Asks the disk.
     pub fn read(&self) -> Reading {
-        Reading::of(self.purpose, &self.flags, &self.environment)
+        Reading::of(self.purpose, Layers::new(&self.flags, &self.environment))
     }
 }
 
@@ -31,8 +31,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of(purpose: Purpose, flags: &Flags, environment: &Environment) -> Self {
-        let mut layers = Layers::new(flags, environment);
+    pub(super) fn of(purpose: Purpose, mut layers: Layers<'_>) -> Self {
         layers.check_names();
         let config = Config::read(purpose, &mut layers);
         let Layers { problems, values, look, .. } = layers;

@@ -20,7 +20,7 @@ pub mod credentials;
 pub mod endpoints;
 pub mod environment;
 pub mod session;
-mod wire;
+pub(crate) mod wire;
 
 pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};

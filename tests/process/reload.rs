@@ -12,6 +12,7 @@ use tradovate_proxy::sandbox::CREDENTIALS;
 use crate::support::{
     api::{Api, address_in},
     http,
+    patience::until,
     process::{Process, program},
     proxy::{Proxy, serve},
 };
@@ -39,6 +40,27 @@ fn a_configuration_that_cannot_be_used_is_said_and_one_that_waits_for_a_restart_
     assert!(proxy.process.is_running());
     assert_eq!((reloads(&proxy, "ok"), api.logins()), (1, 1));
     assert_eq!(proxy.stop().code, Some(0));
+}
+
+#[test]
+fn a_password_that_is_corrected_in_its_file_is_taken_without_a_restart() {
+    let (api, dir) = (Api::start(), tempfile::tempdir().unwrap());
+    let config = dir.path().join("proxy.toml");
+    write(&config, &toml(dir.path(), &api, "wrongCanary7f3a"));
+    let proxy = Proxy::start(program(&["serve", "--config", config.to_str().unwrap()]));
+    proxy.process.line("state=\"rejected\"");
+    assert_eq!((proxy.readiness().status, api.logins()), (503, 1));
+
+    // No signal: the file alone.
+    write(&dir.path().join("password"), CREDENTIALS.password);
+    proxy.process.line("credentials.password changed; it is in force now");
+    until("a token", || (proxy.readiness().status == 200).then_some(()));
+    proxy.serves();
+    assert_eq!((reloads(&proxy, "ok"), api.logins()), (1, 2));
+    let ended = proxy.stop();
+    for secret in ["wrongCanary7f3a", CREDENTIALS.password, CREDENTIALS.sec] {
+        assert!(!ended.stderr.contains(secret) && !ended.stdout.contains(secret), "{ended:?}");
+    }
 }
 
 #[test]

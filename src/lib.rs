@@ -63,6 +63,8 @@ pub mod bearer;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http1;
 pub mod hygiene;
 pub mod oauth2;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use tokio::runtime;
 use tradovate_proxy::{
-    app::{self, AppError},
+    app::{self, AppError, Launch},
     cli::{self, Command, Exit, complain},
-    config::{Config, Environment, Flags, Purpose, handover},
+    config::{Purpose, Reading, Sources, handover},
     telemetry,
 };
 
@@ -29,32 +29,31 @@ fn run() -> Exit {
         Command::Status(flags) => cli::status(&flags, &environment),
         Command::Session(order, flags) => cli::session(&order, &flags, &environment),
         Command::Serve(flags) => {
-            start(Purpose::Serve, &flags, &environment, async |config| app::serve(config).await)
+            start(Sources { purpose: Purpose::Serve, flags, environment }, async |launch| {
+                app::serve(launch).await
+            })
         }
         Command::Sandbox(asked) => {
-            let flags = asked.flags.clone();
-            start(Purpose::Sandbox, &flags, &environment, async |config| app::sandbox(config, &asked).await)
+            let sources = Sources { purpose: Purpose::Sandbox, flags: asked.flags.clone(), environment };
+            start(sources, async |launch| app::sandbox(&launch.config, &asked).await)
         }
     }
 }
 
 /// What both long-running commands begin with.
-fn start(
-    purpose: Purpose,
-    flags: &Flags,
-    environment: &Environment,
-    serve: impl AsyncFnOnce(&Config) -> Result<(), AppError>,
-) -> Exit {
-    if let Err(error) = handover::shed(environment) {
+fn start(sources: Sources, serve: impl AsyncFnOnce(Launch) -> Result<(), AppError>) -> Exit {
+    if let Err(error) = handover::shed(&sources.environment) {
         return fail(&error, Exit::System);
     }
-    let config = match Config::load(purpose, flags, environment) {
+    let Reading { config, look } = sources.read();
+    let config = match config {
         Ok(config) => config,
         Err(errors) => return fail(&errors, Exit::Config),
     };
-    if let Err(error) = telemetry::start(&config.log, config.log_format) {
-        return fail(&error, Exit::System);
-    }
+    let verbosity = match telemetry::start(&config.log, config.log_format) {
+        Ok(verbosity) => verbosity,
+        Err(error) => return fail(&error, Exit::System),
+    };
     for exposed in config.exposed() {
         tracing::warn!("{exposed}");
     }
@@ -66,7 +65,7 @@ fn start(
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::System),
     };
-    match runtime.block_on(serve(&config)) {
+    match runtime.block_on(serve(Launch { config, look, sources, verbosity })) {
         Ok(()) => {
             // A blocked disk must not hold up an end that was asked for.
             runtime.shutdown_background();

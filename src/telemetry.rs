@@ -2,16 +2,17 @@
 //!
 //! One subscriber, set once, writing whole lines to standard error. A line is one event whatever a caller put
 //! into a path or a header: control characters leave as `\u00XX`, so that no request can forge a second line
-//! (CWE-117) or steer a terminal.
+//! (CWE-117) or steer a terminal. What is written can be changed while the process runs: [`Verbosity`].
 
 use std::{
     fmt::{self, Write as _},
     io, panic,
     str::FromStr,
+    sync::Arc,
 };
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter, reload};
 
 /// In which form events are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub enum Format {
 }
 
 /// Starts logging to standard error, for the whole process; panics are logged too.
-pub fn start(filter: &Filter, format: Format) -> Result<(), AlreadyStarted> {
-    tracing::subscriber::set_global_default(subscriber(filter, format, io::stderr))
-        .map_err(|_| AlreadyStarted)?;
+pub fn start(filter: &Filter, format: Format) -> Result<Verbosity, AlreadyStarted> {
+    let (subscriber, verbosity) = adjustable(filter, format, io::stderr);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| AlreadyStarted)?;
     panic::set_hook(Box::new(|panicked| {
         // A message that was put together at run time could hold anything; a constant one holds no secret.
         let message = panicked.payload().downcast_ref::<&'static str>();
@@ -36,11 +37,23 @@ pub fn start(filter: &Filter, format: Format) -> Result<(), AlreadyStarted> {
             "a part of the proxy panicked, which only a defect can cause: please report it"
         );
     }));
-    Ok(())
+    Ok(verbosity)
 }
 
 /// The subscriber that [`start`] sets, writing elsewhere: for tests of what is logged.
 pub fn subscriber<W>(filter: &Filter, format: Format, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    adjustable(filter, format, writer).0
+}
+
+/// The same, and what turns it up and down.
+pub fn adjustable<W>(
+    filter: &Filter,
+    format: Format,
+    writer: W,
+) -> (Box<dyn Subscriber + Send + Sync>, Verbosity)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -51,8 +64,40 @@ where
         .log_internal_errors(false)
         .with_writer(Lines(writer));
     match format {
-        Format::Text => Box::new(builder.finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Text => {
+            let builder = builder.with_filter_reloading();
+            let verbosity = Verbosity::of(builder.reload_handle());
+            (Box::new(builder.finish()), verbosity)
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let verbosity = Verbosity::of(builder.reload_handle());
+            (Box::new(builder.finish()), verbosity)
+        }
+    }
+}
+
+/// Sets which events are logged from now on. Cheap to clone; clones turn the same log.
+#[derive(Clone)]
+pub struct Verbosity(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl Verbosity {
+    fn of<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Self {
+        Self(Arc::new(move |filter| {
+            // Fails only where there is no log any more.
+            let _ = handle.reload(filter);
+        }))
+    }
+
+    /// From now on, these.
+    pub fn set(&self, filter: &Filter) {
+        (self.0)(filter.parsed());
+    }
+}
+
+impl fmt::Debug for Verbosity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verbosity").finish_non_exhaustive()
     }
 }
 
@@ -194,6 +239,26 @@ mod tests {
         let text = logged("debug", Format::Json, || tracing::debug!(path = "a\u{9b}\n", "hello"));
         let event: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((event["message"].as_str(), event["path"].as_str()), (Some("hello"), Some("a\u{9b}\n")));
+    }
+
+    #[test]
+    fn what_is_logged_changes_while_it_runs() {
+        for format in [Format::Text, Format::Json] {
+            let captured = Captured::default();
+            let writer = captured.clone();
+            let (subscriber, verbosity) =
+                adjustable(&"warn".parse().unwrap(), format, move || writer.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                // The same place each time, since it is places whose interest is remembered.
+                for filter in ["warn", "debug", "tradovate_proxy=trace", "error"] {
+                    verbosity.set(&filter.parse().unwrap());
+                    tracing::debug!("at {filter}");
+                }
+            });
+            let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.matches("at ").count(), 2, "{text}");
+            assert!(text.contains("at debug") && text.contains("at tradovate_proxy=trace"), "{text}");
+        }
     }
 
     #[test]

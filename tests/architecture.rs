@@ -31,6 +31,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("telemetry", 6),
     ("config", 7),
     ("cli", 8),
+    ("fuzzing", 8),
     ("app", 9),
 ];
 

@@ -22,6 +22,8 @@ pub enum AppError {
     Device { directory: String, source: io::Error },
     #[error("there are no credentials to log in with: see tradovate-proxy check")]
     NoCredentials,
+    #[error("they belong to another user or place, and the session cannot change hands: restart the proxy")]
+    OtherSeat,
     #[error("the simulated API has no usable address ({0}): give a loopback address with --api-listen")]
     SandboxOrigin(#[source] OriginError),
     #[error("the simulated API has no certificate: {0}")]
@@ -47,6 +49,7 @@ impl AppError {
             | Self::Vault(_)
             | Self::Device { .. }
             | Self::NoCredentials
+            | Self::OtherSeat
             | Self::SandboxOrigin(_) => Exit::Config,
             Self::Listener(_) | Self::Signals(_) => Exit::System,
             Self::SandboxCertificate(_)

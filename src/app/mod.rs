@@ -1,7 +1,7 @@
 //! The one module that knows all the others: builds them, binds, runs them beside each other, drains.
 //!
 //! ```text
-//! control thread   accept ─ admin ─ renewer ─ signals
+//! control thread   accept ─ admin ─ renewer ─ reload ─ signals
 //! worker threads   requests                              (crate::server)
 //! ```
 //!
@@ -12,6 +12,7 @@ mod core_dump;
 mod descriptors;
 mod device;
 mod error;
+mod reload;
 mod sandbox;
 mod serve;
 mod signals;
@@ -34,14 +35,16 @@ pub use core_dump::forbid_core_dumps;
 pub use descriptors::raise_descriptor_limit;
 pub use error::AppError;
 pub use sandbox::sandbox;
-pub use serve::serve;
-pub use signals::Signals;
+pub use serve::{Launch, serve};
+pub use signals::{Hangups, Signals};
 pub use source::{Source, Tradovate};
 
 use crate::{
     admin::{self, Admin, Facts},
+    app::reload::Controls,
     auth::{
-        self, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status, TokenSource as _, Vault,
+        self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
+        TokenSource as _, Vault,
     },
     clock::Clock,
     config::Config,
@@ -73,6 +76,7 @@ pub struct App {
     renewer: Renewer<Source>,
     workers: Workers,
     session: Reader,
+    controls: Controls,
 }
 
 impl App {
@@ -97,7 +101,14 @@ impl App {
             clock: seat.clock.clone(),
         };
         let (console, orders) = auth::console();
-        let (renewer, session) = session(seat, config.policy, orders, &registry)?;
+        let (sender, changes) = mpsc::channel(reload::PENDING);
+        let controls = Controls {
+            changes: sender,
+            seat: seat.source.seat(),
+            metrics: reload::Metrics::register(&registry, facts.clock.now())?,
+            clock: facts.clock.clone(),
+        };
+        let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
         let proxy = Proxy {
             session: session.clone(),
             api: config.api,
@@ -114,7 +125,7 @@ impl App {
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), console, registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session })
+        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
     }
 
     /// Where callers connect.
@@ -136,6 +147,11 @@ impl App {
     /// The session that this proxy will hold.
     pub fn session(&self) -> Reader {
         self.session.clone()
+    }
+
+    /// What changes it while it runs.
+    fn controls(&self) -> Controls {
+        self.controls.clone()
     }
 
     /// Serves until `stop`, then drains: new connections are refused, requests in flight finish within their
@@ -172,17 +188,17 @@ impl App {
     }
 }
 
-/// The one value that can log in, and a reader of what it publishes.
+/// The one task that can log in, and a reader of what it publishes.
 fn session(
     seat: Seat,
     policy: RenewalPolicy,
     orders: Orders,
+    changes: mpsc::Receiver<Change<Source>>,
     registry: &Registry,
 ) -> Result<(Renewer<Source>, Reader), AppError> {
     let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
     let record = seat.vault.load(&seat.source.seat())?;
     let metrics = SessionMetrics::register(registry)?;
-    let (_, changes) = mpsc::channel(1);
     let parts = Parts {
         source: seat.source,
         publisher,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{App, AppError, Seat, Signals, Source},
+    app::{App, AppError, Hangups, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
@@ -20,6 +20,7 @@ use crate::{
 /// When it cannot start, or a part of it ends by itself.
 pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppError> {
     let signals = Signals::listen()?;
+    tokio::spawn(hear(Hangups::listen()?));
     // One clock for both: who advances the broker's time advances the proxy's.
     let clock = Clock::simulated_from_now();
     let options = Options {
@@ -47,6 +48,14 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
     tokio::select! {
         () = sandbox.shutdown() => ended,
         () = signals.second() => Ok(()),
+    }
+}
+
+/// The sandbox has nothing to read again, and a closed terminal is no reason to end.
+async fn hear(mut hangups: Hangups) {
+    loop {
+        hangups.next().await;
+        tracing::info!("SIGHUP: the sandbox reads no configuration again; restart it to change it");
     }
 }
 

@@ -1,19 +1,33 @@
 //! `serve`: the proxy in front of Tradovate.
 
 use crate::{
-    app::{App, AppError, Seat, Signals, Source},
+    app::{App, AppError, Hangups, Seat, Signals, Source, reload::Reload},
     auth::Vault,
     clock::Clock,
-    config::Config,
-    tradovate::Hosts,
+    config::{Config, Look, Sources},
+    telemetry::Verbosity,
 };
+
+/// What a long-running command begins with.
+#[derive(Debug)]
+pub struct Launch {
+    /// What was read.
+    pub config: Config,
+    /// How its files stood then.
+    pub look: Look,
+    /// Where it was read, to be read again.
+    pub sources: Sources,
+    /// What turns the log up and down.
+    pub verbosity: Verbosity,
+}
 
 /// Serves until a signal.
 ///
 /// # Errors
 /// When it cannot start, or a part of it ends by itself.
-pub async fn serve(config: &Config) -> Result<(), AppError> {
-    let signals = Signals::listen()?;
+pub async fn serve(launch: Launch) -> Result<(), AppError> {
+    let (signals, hangups) = (Signals::listen()?, Hangups::listen()?);
+    let config = &launch.config;
     let vault = tokio::select! {
         vault = Vault::open_as(&config.store, &config.state_dir) => vault?,
         // Another process may leave the state directory late or never, and nobody has to wait for that.
@@ -27,15 +41,16 @@ pub async fn serve(config: &Config) -> Result<(), AppError> {
         version = env!("CARGO_PKG_VERSION"),
         "listening",
     );
+    let mut reload = tokio::spawn(Reload::new(launch, app.controls()).run(hangups));
     tokio::select! {
         ended = app.run(signals.clone().first()) => ended,
         () = signals.second() => Ok(()),
+        _ = &mut reload => Err(AppError::Ended { part: "reload" }),
     }
 }
 
 fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
-    let hosts = Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts);
     let clock = Clock::system();
-    let source = Source::new(config, hosts, &clock)?;
+    let source = Source::new(config, &clock)?;
     Ok(Seat { environment: config.environment.name(), source, vault, clock })
 }

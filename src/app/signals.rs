@@ -1,7 +1,7 @@
-//! SIGTERM and SIGINT: the first asks for an end, the second insists.
+//! SIGTERM and SIGINT: the first asks for an end, the second insists. SIGHUP: reads the configuration again.
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -48,6 +48,27 @@ impl Signals {
     async fn reach(&mut self, count: u32) {
         if self.0.wait_for(|&counted| counted >= count).await.is_err() {
             // No signal can come any more: nobody will ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// SIGHUP, which by the system's default would end the process.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes the signal over. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> Result<Self, AppError> {
+        signal(SignalKind::hangup()).map(Self).map_err(AppError::Signals)
+    }
+
+    /// Waits for the next; several that came meanwhile are one. Cancel safe.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
     }

@@ -33,12 +33,14 @@ pub enum Source {
 }
 
 impl Source {
-    /// Builds the source that `config` names, for a session at `hosts`. Sends nothing.
+    /// Builds the source that `config` names: at the start, and again when its secrets have changed. Sends nothing; may
+    /// ask the disk for the device id.
     ///
     /// # Errors
     /// When a part cannot be had; the text says what to do.
-    pub fn new(config: &Config, hosts: Hosts, clock: &Clock) -> Result<Self, AppError> {
+    pub fn new(config: &Config, clock: &Clock) -> Result<Self, AppError> {
         let courier = courier(config)?;
+        let hosts = Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts);
         match config.source.as_ref().ok_or(AppError::NoCredentials)? {
             config::TokenSource::Tradovate(credentials) => {
                 let credentials = complete(credentials, config)?;

@@ -4,11 +4,15 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     fmt,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
-/// Environment variables. `Debug` prints their names only.
+use secrecy::zeroize::Zeroizing;
+
+/// Environment variables. Kept for as long as the process runs, since the configuration may be read again; so values
+/// are wiped when they are dropped. `Debug` prints names only.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct Environment(BTreeMap<OsString, Zeroizing<Vec<u8>>>);
 
 impl Environment {
     /// What this process was started with. For [`receive`](crate::config::handover::receive) alone: everyone
@@ -19,15 +23,16 @@ impl Environment {
 
     /// The value of `name`, if it is set.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+        self.0.get(OsStr::new(name)).map(|value| OsStr::from_bytes(value))
     }
 
     pub(super) fn insert(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
+        self.0.insert(name.into(), Zeroizing::new(value.into().into_vec()));
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<OsString> {
-        self.0.remove(OsStr::new(name))
+    /// Whether it was there.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(OsStr::new(name)).is_some()
     }
 
     /// The names that could be meant for us, sorted.
@@ -38,7 +43,11 @@ impl Environment {
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            environment.insert(name, value);
+        }
+        environment
     }
 }
 

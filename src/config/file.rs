@@ -14,6 +14,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+#[cfg(any(test, fuzzing))]
+use crate::config::setting::UPSTREAM_CA;
 use crate::config::{
     problem::{Fault, Problem, Source, closest},
     secret_file::READABLE_BY_OTHERS,
@@ -50,6 +52,16 @@ impl ConfigFile {
                 fault: Fault::Unreadable { path: path.to_owned(), error },
             }),
         }
+        file
+    }
+
+    /// The same of a text, without what it would have read from other files: for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of_text(text: &str, problems: &mut Vec<Problem>) -> Self {
+        let mut file = Self::default();
+        file.parse(text, problems);
+        file.entries.retain(|key, _| !key.ends_with("-file") && key != UPSTREAM_CA.key);
+        file.check_names(problems);
         file
     }
 

@@ -1,12 +1,18 @@
 //! One setting's value from four places: flag, then environment, then file, then default.
 
-use std::{collections::BTreeMap, ffi::OsStr, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{SecretString, zeroize::Zeroizing};
 
 use crate::config::{
     environment::Environment,
     file::ConfigFile,
+    look::Look,
     problem::{Fault, Problem, Source, closest},
     secret_file::{self, Exposed},
     setting::{CONFIG, Kind, SETTINGS, Setting},
@@ -31,13 +37,16 @@ pub(super) struct Layers<'a> {
     pub(super) problems: Vec<Problem>,
     pub(super) values: Vec<Value>,
     pub(super) exposed: Vec<Exposed>,
+    pub(super) look: Look,
 }
 
-/// A setting's value as it will be shown, and where it comes from. `Debug` says only the latter: the value is in
-/// a field of its own already.
+/// A setting's value as it will be shown and compared, and where it comes from. `Debug` says only the latter: the
+/// value is in a field of its own already.
 #[derive(Clone)]
 pub(super) struct Value {
     pub(super) setting: &'static Setting,
+    /// As it was written, or the default in the same form; `None` where there is no fixed one.
+    pub(super) text: Option<SecretString>,
     pub(super) shown: String,
     pub(super) source: Source,
 }
@@ -77,15 +86,24 @@ impl<'a> Layers<'a> {
             problems: Vec::new(),
             values: Vec::new(),
             exposed: Vec::new(),
+            look: Look::default(),
         };
         if let Some(found) = layers.found(&CONFIG) {
             let path = PathBuf::from(found.text.as_str());
+            layers.looks_at(&path);
             layers.file = ConfigFile::read(&path, &found.name, &found.source, &mut layers.problems);
-            layers.note(&CONFIG, found.text.to_string(), found.source);
+            layers.note(&CONFIG, found.text.to_string(), Some(&found.text), found.source);
         } else {
-            layers.note(&CONFIG, CONFIG.default.to_string(), Source::Default);
+            layers.note(&CONFIG, CONFIG.default.to_string(), None, Source::Default);
         }
         layers
+    }
+
+    /// With a text in the place of the configuration file: for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn with_file(mut self, text: &str) -> Self {
+        self.file = ConfigFile::of_text(text, &mut self.problems);
+        self
     }
 
     /// Reports variables that look like ours and are not: a misspelt guard would not guard.
@@ -125,12 +143,12 @@ impl<'a> Layers<'a> {
     ) -> Option<T> {
         let Some(Found { text, name, source, lax: _ }) = self.found(setting) else {
             // A problem with its source may be why: it is shown as the default then, and never used.
-            self.note(setting, setting.default.to_string(), Source::Default);
+            self.note(setting, setting.default.to_string(), None, Source::Default);
             return None;
         };
         match parse(&text) {
             Ok(value) => {
-                self.note(setting, shown(setting, &text), source);
+                self.note(setting, shown(setting, &text), Some(&text), source);
                 Some(value)
             }
             Err(why) => {
@@ -191,8 +209,14 @@ impl<'a> Layers<'a> {
         value.map_or(Source::Default, |value| value.source.clone())
     }
 
-    fn note(&mut self, setting: &'static Setting, shown: String, source: Source) {
-        self.values.push(Value { setting, shown, source });
+    /// Notes a file that a value is about to be read from: it is read again when it changes.
+    pub(super) fn looks_at(&mut self, path: &Path) {
+        self.look.note(path);
+    }
+
+    fn note(&mut self, setting: &'static Setting, shown: String, text: Option<&str>, source: Source) {
+        let text = text.map(str::to_owned).or_else(|| setting.default.text());
+        self.values.push(Value { setting, text: text.map(SecretString::from), shown, source });
     }
 
     fn found(&mut self, setting: &'static Setting) -> Option<Found> {
@@ -222,7 +246,7 @@ impl<'a> Layers<'a> {
         }
     }
 
-    fn in_environment(&self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
+    fn in_environment(&mut self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
         let problem = |name: &str, fault| {
             Box::new(Problem { name: name.to_owned(), source: Source::Environment, fault })
         };
@@ -241,12 +265,14 @@ impl<'a> Layers<'a> {
                 Ok(Some(Found { text, name, source: Source::Environment, lax: None }))
             }
             (None, Some((name, path))) if path.is_empty() => Err(problem(&name, Fault::Empty)),
-            (None, Some((name, path))) => from_file(name, PathBuf::from(path.as_str())).map(Some),
+            (None, Some((name, path))) => {
+                from_file(&mut self.look, name, PathBuf::from(path.as_str())).map(Some)
+            }
             (Some(_), Some((other, _))) => Err(problem(setting.env, Fault::Both { other })),
         }
     }
 
-    fn in_file(&self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
+    fn in_file(&mut self, setting: &'static Setting) -> Result<Option<Found>, Box<Problem>> {
         let value = self.file.get(setting.key);
         let file = setting.file_key();
         let path = file.as_deref().and_then(|key| self.file.get(key));
@@ -258,7 +284,9 @@ impl<'a> Layers<'a> {
                 source: self.file.source(entry),
                 lax: None,
             })),
-            (None, Some((key, entry))) => from_file(key, PathBuf::from(entry.value.as_str())).map(Some),
+            (None, Some((key, entry))) => {
+                from_file(&mut self.look, key, PathBuf::from(entry.value.as_str())).map(Some)
+            }
             (Some(entry), Some((other, _))) => Err(Box::new(Problem {
                 name: setting.key.to_owned(),
                 source: self.file.source(entry),
@@ -269,7 +297,8 @@ impl<'a> Layers<'a> {
 }
 
 /// The value that stands in a file of its own.
-fn from_file(name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
+fn from_file(look: &mut Look, name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
+    look.note(&path);
     match secret_file::read(&path) {
         Ok((text, mode)) => {
             let lax = (mode & secret_file::READABLE_BY_OTHERS != 0).then_some(mode);

@@ -11,6 +11,9 @@
 //!                   └ secrets leave it: see `handover`
 //! ```
 //!
+//! All of it can be read again while the process runs ([`Sources`]): a [`Look`] tells whether its files have changed,
+//! a [`Difference`] what that means.
+//!
 //! Relative paths, wherever they are written, start at the working directory.
 //!
 //! Three rules:
@@ -25,20 +28,28 @@
 
 mod api;
 mod credentials;
+mod difference;
 mod environment;
 mod file;
 pub mod handover;
 mod layers;
+mod look;
 mod problem;
 mod render;
 mod secret_file;
 mod session;
 mod setting;
 mod source;
+mod sources;
 mod upstream_ca;
 mod value;
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustls_pki_types::CertificateDer;
 
@@ -54,13 +65,16 @@ use crate::{
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
 pub use self::{
     credentials::Credentials,
+    difference::{Applies, Difference},
     environment::Environment,
     layers::Flags,
+    look::Look,
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
     secret_file::Exposed,
     setting::{Kind, Preset, SETTINGS, Setting},
     source::{OAuth2, Renewal, TokenSource},
+    sources::{Reading, Sources},
     value::Invalid,
 };
 
@@ -127,14 +141,14 @@ pub enum Purpose {
 impl Config {
     /// Looks at every setting, and fails with everything that is wrong.
     pub fn load(purpose: Purpose, flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let mut layers = Layers::new(flags, environment);
-        layers.check_names();
-        let config = Self::read(purpose, &mut layers);
-        if layers.problems.is_empty() {
-            Ok(Self { values: layers.values, exposed: layers.exposed, ..config })
-        } else {
-            Err(ConfigErrors(layers.problems))
-        }
+        Reading::of(purpose, Layers::new(flags, environment)).config
+    }
+
+    /// The same with a TOML file's text, and no other file: for fuzzing.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(environment: &Environment, toml: &str) -> Result<Self, ConfigErrors> {
+        let flags = Flags::default();
+        Reading::of(Purpose::Serve, Layers::new(&flags, environment).with_file(toml)).config
     }
 
     /// Each setting with its value and where that came from, secrets hidden.
@@ -153,7 +167,7 @@ impl Config {
         let (source, environment, (api, upstream), upstream_ca, store) = match purpose {
             Purpose::Serve => {
                 let (source, environment) = (TokenSource::read(layers), tradovate(layers));
-                let ca = layers.optional(&s::UPSTREAM_CA, upstream_ca::read).unwrap_or_default();
+                let ca = upstream_ca(layers);
                 let logs_in = matches!(source, Some(TokenSource::Tradovate(_)));
                 let api = api::read(layers, environment, logs_in);
                 (source, environment, api, ca, session::store(layers))
@@ -229,6 +243,17 @@ fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
         layers.refuse(&setting::ENV, Fault::Unconfirmed);
     }
     environment
+}
+
+/// The certificates in a file, which is read again when it changes.
+fn upstream_ca(layers: &mut Layers<'_>) -> Vec<CertificateDer<'static>> {
+    let Some(path) = layers.optional(&setting::UPSTREAM_CA, layers::text) else { return Vec::new() };
+    layers.looks_at(Path::new(&path));
+    upstream_ca::read(&path).unwrap_or_else(|why| {
+        let value = (!path.contains('@')).then_some(path);
+        layers.refuse(&setting::UPSTREAM_CA, Fault::Invalid { value, why });
+        Vec::new()
+    })
 }
 
 /// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,

@@ -42,7 +42,7 @@ pub(super) fn values(values: &[Value]) -> String {
     let mut out = String::new();
     let in_order =
         SETTINGS.iter().filter_map(|&setting| values.iter().find(|value| value.setting.key == setting.key));
-    for Value { setting, shown, source } in in_order {
+    for Value { setting, shown, source, .. } in in_order {
         debug_assert!(
             setting.kind != Kind::Secret
                 || shown.starts_with("set (")

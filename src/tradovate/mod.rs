@@ -23,7 +23,7 @@ pub mod environment;
 pub mod handed;
 pub mod hosts;
 pub mod session;
-mod wire;
+pub(crate) mod wire;
 
 pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};

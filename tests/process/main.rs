@@ -6,6 +6,7 @@
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
+//! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
@@ -16,6 +17,7 @@
 mod documents;
 mod drain;
 mod leaks;
+mod reload;
 mod restart;
 mod startup;
 mod stock_client;

@@ -109,7 +109,7 @@ impl Record {
         Self { seat: seat.to_owned(), session: None, opened_with: None, refresh: None, pause: None, ..self }
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
@@ -125,7 +125,7 @@ impl Record {
         serde_json::from_slice(bytes).map_err(|_| Unusable::Damaged)
     }
 
-    pub(super) fn to_bytes(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn to_bytes(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
         // Room enough that the buffer never moves and leaves a copy of the token behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
         serde_json::to_writer_pretty(&mut *bytes, self)?;
@@ -135,7 +135,7 @@ impl Record {
 
 /// Why stored content is no record. Quotes none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     #[error("it is damaged")]
     Damaged,
     #[error("its format has version {version}, this program knows {VERSION}")]

@@ -43,7 +43,7 @@ use crate::config::{
 /// once, first of all.
 pub fn receive() -> Result<Environment, HandoverError> {
     let mut environment = Environment::of_process();
-    if environment.remove(MARKER).is_some() {
+    if environment.remove(MARKER) {
         let stdin = io::stdin();
         if stdin.is_terminal() {
             return Err(HandoverError::Garbled);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-pub(super) use self::steering::Steering;
+pub(crate) use self::steering::Steering;
 pub use self::trusted::TrustedSuffixes;
 use crate::{origin::Origin, tradovate::Environment};
 

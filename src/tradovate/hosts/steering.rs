@@ -12,23 +12,23 @@ use crate::{
 
 /// [`Hosts`], and the hosts that have been warned of.
 #[derive(Debug)]
-pub(in crate::tradovate) struct Steering {
+pub(crate) struct Steering {
     hosts: Hosts,
     warned: Mutex<BTreeSet<String>>,
 }
 
 impl Steering {
-    pub(in crate::tradovate) fn new(hosts: Hosts) -> Self {
+    pub(crate) fn new(hosts: Hosts) -> Self {
         Self { hosts, warned: Mutex::default() }
     }
 
     /// Where an answer's `apiHosts` lead. The request held `secrets`, which upstream may have repeated.
-    pub(in crate::tradovate) fn named(&self, hosts: &ApiHosts, secrets: &[&str]) -> Option<Origin> {
+    pub(crate) fn named(&self, hosts: &ApiHosts, secrets: &[&str]) -> Option<Origin> {
         self.hosts.resolve(hosts).unwrap_or_else(|distrusted| self.warn(&distrusted, secrets))
     }
 
     /// Where a redirect leads.
-    pub(in crate::tradovate) fn redirected(&self, from: &Origin, location: &str) -> Option<Origin> {
+    pub(crate) fn redirected(&self, from: &Origin, location: &str) -> Option<Origin> {
         self.hosts.redirect(from, location).unwrap_or_else(|distrusted| self.warn(&distrusted, &[]))
     }
 

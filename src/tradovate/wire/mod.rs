@@ -59,7 +59,7 @@ struct AcquireRequest<'a> {
 /// What an answer to `call` means. Status 200 is no success yet: a wrong password, a penalty and a refused
 /// renewal all arrive with it. Words of upstream's that repeat one of the request's `secrets` are left out of the
 /// error.
-pub(super) fn decode(
+pub(crate) fn decode(
     call: Call,
     status: u16,
     date: Option<&[u8]>,

@@ -13,7 +13,6 @@ use tradovate_proxy::{
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::CREDENTIALS,
-    tradovate::Hosts,
 };
 
 use super::{client::Client, metrics::Metrics, wait::within};
@@ -115,8 +114,7 @@ impl Setup {
 }
 
 fn seat(config: &Config, vault: Vault, clock: Clock) -> Seat {
-    let hosts = Hosts::new(config.environment, config.upstream.clone(), &config.trusted_hosts);
-    let source = Source::new(config, hosts, &clock).unwrap();
+    let source = Source::new(config, &clock).unwrap();
     Seat { environment: "demo", source, vault, clock }
 }
 

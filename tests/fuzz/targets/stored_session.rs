@@ -1,0 +1,8 @@
+//! The file that a session is kept in.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tradovate_proxy::fuzzing;
+
+fuzz_target!(|input: &[u8]| fuzzing::stored_session(input));

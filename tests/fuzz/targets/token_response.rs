@@ -1,0 +1,8 @@
+//! An answer to a login or a renewal.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tradovate_proxy::fuzzing;
+
+fuzz_target!(|input: &[u8]| fuzzing::token_response(input));

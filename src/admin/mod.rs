@@ -57,7 +57,7 @@ use tokio::{
 };
 
 use crate::{
-    auth::{self, Console, OnKick},
+    auth::{self, Console},
     clock::Clock,
     origin::Origin,
 };
@@ -95,8 +95,6 @@ pub struct Facts {
     pub admin_listen: SocketAddr,
     /// Names, lower case, by which they may be called besides `localhost` and addresses.
     pub hosts: Vec<String>,
-    /// What happens when another login takes the session's place.
-    pub on_kick: OnKick,
     /// The clock that expiry is judged by.
     pub clock: Clock,
 }

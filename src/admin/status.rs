@@ -124,7 +124,7 @@ impl SessionReport {
             last_success: status
                 .last_success
                 .map(|(at, generation)| Success { at: shown(at), generation: generation.0 }),
-            on_kick: name(admin.facts.on_kick).to_owned(),
+            on_kick: name(status.on_kick).to_owned(),
         }
     }
 }

@@ -97,7 +97,6 @@ impl App {
             listen: listener.local_addr().map_err(AppError::Listener)?,
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
-            on_kick: config.policy.on_kick,
             clock: seat.clock.clone(),
         };
         let (console, orders) = auth::console();
@@ -209,6 +208,7 @@ fn session(
         metrics,
         orders,
         changes,
+        random: fastrand::Rng::new(),
     };
     Ok((Renewer::new(parts), session))
 }

@@ -107,13 +107,13 @@ impl SessionMetrics {
         self.expiry.set(0.0);
     }
 
-    /// Things stand so.
-    pub(crate) fn stands(&self, status: &Status) {
+    /// Things stand so; `shown` says how the wall clock shows an instant.
+    pub(crate) fn stands(&self, status: &Status, shown: impl Fn(Timestamp) -> Timestamp) {
         for state in State::ALL {
             self.state.with_label_values(&[state.name()]).set(i64::from(state == status.state));
         }
         if let Some((at, _)) = status.last_success {
-            self.last_success.set(at.as_duration().as_secs_f64());
+            self.last_success.set(shown(at).as_duration().as_secs_f64());
         }
         if let Some(skew) = status.clock_skew_seconds {
             self.skew.set(skew);
@@ -137,7 +137,7 @@ mod tests {
         let metrics = SessionMetrics::register(&registry).unwrap();
         let mut status = Status::starting(Timestamp::UNIX_EPOCH);
         status.state = State::Overdue;
-        metrics.stands(&status);
+        metrics.stands(&status, |at| at);
         metrics.published(Generation(3), Timestamp::from_second(4800).unwrap());
         metrics.attempted(Call::Renew, "unreachable");
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();

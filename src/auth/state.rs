@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::auth::{machine::Step, token::Generation};
+use crate::auth::{machine::Step, policy::OnKick, token::Generation};
 
 /// Where the session stands: the picture is in [`machine`](crate::auth::machine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +82,8 @@ pub struct Status {
     pub last_success: Option<(Timestamp, Generation)>,
     /// Broker's clock minus ours in seconds, from the last answer's `Date`.
     pub clock_skew_seconds: Option<i64>,
+    /// What happens when another login takes the session's place.
+    pub on_kick: OnKick,
     /// Why the session could not be written to disk, if it could not: it is then lost with the process.
     pub store_trouble: Option<String>,
 }
@@ -99,6 +101,7 @@ impl Status {
             last_error: None,
             last_success: None,
             clock_skew_seconds: None,
+            on_kick: OnKick::default(),
             store_trouble: None,
         }
     }

@@ -14,7 +14,7 @@ use tokio::{
 use super::*;
 use crate::{
     auth::{
-        Generation, Orders, Publisher, Session, State, Status, User,
+        Generation, OnKick, Orders, Publisher, Session, State, Status, User,
         ledger::Errand,
         machine::Step,
         state::{Attempt, Call},
@@ -45,7 +45,6 @@ async fn running() -> Running {
         listen: "127.0.0.1:8080".parse().unwrap(),
         admin_listen: address,
         hosts: vec!["proxy.internal".to_owned()],
-        on_kick: OnKick::Reclaim,
         clock: clock.clone(),
     };
     let (console, orders) = auth::console();
@@ -68,6 +67,7 @@ fn status(clock: &Clock, state: State) -> Status {
         last_error: None,
         last_success: None,
         clock_skew_seconds: None,
+        on_kick: OnKick::Reclaim,
         store_trouble: None,
     }
 }
@@ -288,7 +288,6 @@ async fn what_is_registered_twice_is_an_error() {
         listen: address,
         admin_listen: address,
         hosts: Vec::new(),
-        on_kick: OnKick::Reclaim,
         clock,
     };
     let (console, _orders) = auth::console();

@@ -11,7 +11,7 @@ use crate::auth::{
         doubt::{Cause, Doubt},
     },
     source::{Grant, Means, Reached, Retry, SourceError},
-    vault::{StoredRefresh, StoredSession},
+    vault::StoredSession,
 };
 
 impl Machine {
@@ -34,7 +34,7 @@ impl Machine {
             self.examinations.begin_anew();
         }
         if let Some(token) = grant.refresh {
-            self.record.refresh = Some(StoredRefresh { token, seed: self.seat.credentials.clone() });
+            self.keep_refresh(token);
         }
         let (origin, user) = match self.record.session.take() {
             Some(last) => (last.origin, last.user),

@@ -31,6 +31,7 @@ mod plan;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 
 pub use self::plan::{Action, Plan, Step};
 use crate::{
@@ -40,8 +41,9 @@ use crate::{
         policy::RenewalPolicy,
         source::Means,
         token::Generation,
-        vault::{Record, StoredSession},
+        vault::{Record, StoredRefresh, StoredSession},
     },
+    clock::Stamp,
     origin::Origin,
 };
 
@@ -170,6 +172,18 @@ impl Machine {
     /// What outlives the process, to be stored after each event.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// The same, marked with the moment at which it is stored.
+    pub fn stamped(&mut self, stamp: Stamp) -> &Record {
+        self.record.stamp = Some(stamp);
+        &self.record
+    }
+
+    /// The newest refresh token is known before anything else of an answer is looked at: whatever is wrong with the
+    /// rest, the one before it is worth nothing any more.
+    pub fn keep_refresh(&mut self, refresh: SecretString) {
+        self.record.refresh = Some(StoredRefresh { token: refresh, seed: self.seat.credentials.clone() });
     }
 
     /// The session that requests may use now.

@@ -8,7 +8,7 @@ use crate::auth::{
     console::Order,
     policy::OnKick,
     signs::Sign,
-    source::{ErrorText, Vitality},
+    source::{ErrorText, SourceError, Vitality},
     state::{Call, State},
 };
 

@@ -1,5 +1,6 @@
 //! The loop that keeps a session alive, and the only one that talks to a [`TokenSource`].
 
+mod attempt;
 mod report;
 
 use std::{future::Future, pin::pin, sync::Arc};
@@ -14,11 +15,11 @@ use crate::{
     auth::{
         console::{Declined, Orders, Request},
         ledger::Errand,
-        machine::{Action, Lost, Machine, Plan, Seat, Step},
+        machine::{Action, Machine, Plan, Seat, Step},
         metrics::SessionMetrics,
         policy::RenewalPolicy,
         signs::Heard,
-        source::{Loss, SourceError, TokenSource},
+        source::TokenSource,
         state::Status,
         store::Publisher,
         token::{Generation, Session},
@@ -68,6 +69,8 @@ pub struct Parts<S> {
     pub orders: Orders,
     /// What changes without a restart.
     pub changes: mpsc::Receiver<Change<S>>,
+    /// What jitter is drawn from.
+    pub random: fastrand::Rng,
 }
 
 /// What changes without a restart.
@@ -89,10 +92,21 @@ struct Published {
 impl<S: TokenSource> Renewer<S> {
     /// Puts the parts together. Nothing is sent before [`run`](Self::run).
     pub fn new(parts: Parts<S>) -> Self {
-        let Parts { source, publisher, policy, clock, vault, record, metrics, orders, changes } = parts;
+        let Parts { source, publisher, policy, clock, vault, mut record, metrics, orders, changes, random } =
+            parts;
         let now = clock.now();
+        record.rebase(&clock);
+        if let Some(session) = &mut record.session {
+            // Trust may have been withdrawn since.
+            let bootstrap = source.origin();
+            let is_trusted = session.origin == *bootstrap
+                || source.moved(bootstrap, &session.origin.to_string()).as_ref() == Some(&session.origin);
+            if !is_trusted {
+                session.origin = bootstrap.clone();
+            }
+        }
         let seat = seat(&source, &record);
-        let machine = Machine::new(believed(policy, &source), seat, record, fastrand::Rng::new(), now);
+        let machine = Machine::new(believed(policy, &source), seat, record, random, now);
         let status = Status::starting(now);
         Self {
             source,
@@ -115,6 +129,8 @@ impl<S: TokenSource> Renewer<S> {
     /// has still opened a session.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
+        // Said at once if the disk is not well, and not only when something has to be kept.
+        self.store().await;
         loop {
             let plan = self.settle();
             let event = tokio::select! {
@@ -158,10 +174,16 @@ impl<S: TokenSource> Renewer<S> {
 
     /// Waits for whatever is next. Cancel safe.
     async fn event(&mut self, plan: Plan) -> Event<S> {
-        let Self { machine, publisher, clock, orders, changes, .. } = self;
+        let Self { machine, publisher, clock, orders, changes, status, .. } = self;
         let due = match plan.action {
             Action::At(_, at) => plan.until.map_or(at, |until| at.min(until)),
             Action::Stop => plan.until.unwrap_or_else(|| clock.now() + LONGEST_SLEEP),
+        };
+        let store = async {
+            match status.store_trouble {
+                Some(_) => tokio::time::sleep(STORE_AGAIN).await,
+                None => std::future::pending().await,
+            }
         };
         let permits = |operation| machine.permits(operation);
         tokio::select! {
@@ -169,6 +191,7 @@ impl<S: TokenSource> Renewer<S> {
             request = orders.next() => Event::Ordered(request),
             Some(change) = changes.recv() => Event::Changed(change),
             () = clock.sleep_until(due) => Event::Woken,
+            () = store => Event::StoreAgain,
             heard = publisher.heard(machine.generation(), machine.listens(), permits) => Event::Heard(heard),
         }
     }
@@ -176,6 +199,7 @@ impl<S: TokenSource> Renewer<S> {
     async fn handle(&mut self, event: Event<S>) {
         match event {
             Event::Woken => self.act().await,
+            Event::StoreAgain => self.store().await,
             Event::Heard(Heard::Against(cause)) => {
                 tracing::debug!(?cause, "an answer speaks against the token");
                 self.machine.suspect(cause);
@@ -203,79 +227,6 @@ impl<S: TokenSource> Renewer<S> {
                 self.machine.resume();
                 self.store().await;
             }
-        }
-    }
-
-    /// One attempt: entered in the ledger and stored, then made, then settled and stored; and only then published.
-    async fn attempt(&mut self, errand: Errand) -> Result<(), SourceError> {
-        let asked = self.clock.now();
-        self.machine.begin(errand, asked);
-        self.store().await;
-        let means = self.machine.means();
-        let origin = self.machine.session_origin().clone();
-        let call = async {
-            match (errand, &self.published) {
-                (Errand::Acquire, _) => self.source.acquire(&means).await,
-                (Errand::Renew | Errand::Verify, Some(published)) => {
-                    self.source.renew(&means, &published.bearer, &origin).await
-                }
-                // The machine renews only what it holds; should it err, nothing is called, least of all a login.
-                (Errand::Renew | Errand::Verify, None) => {
-                    Err(SourceError::Malformed { what: "there is nothing to renew" })
-                }
-            }
-        };
-        let answer = timeout(self.policy.attempt_timeout, call).await;
-        let answer = answer.unwrap_or(Err(SourceError::Lost { how: Loss::TimedOut }));
-        let now = self.clock.now();
-        // A token that cannot be sent is none.
-        let answer = answer.and_then(|grant| Bearer::new(&grant.token).map(|_| grant).map_err(Into::into));
-        self.note(errand, &answer, now);
-        match answer {
-            Ok(grant) => {
-                self.machine.granted(errand, grant, asked, now);
-                self.store().await;
-                Ok(())
-            }
-            Err(error) => {
-                let lost = self.machine.failed(errand, &error, now);
-                self.store().await;
-                self.mourn(lost).await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn examine(&mut self) {
-        let Some(published) = &self.published else { return };
-        let origin = self.machine.session_origin().clone();
-        let vitality = self.source.examine(&published.bearer, &origin).await;
-        tracing::debug!(?vitality, "examined the token");
-        let lost = self.machine.examined(vitality, self.clock.now());
-        self.mourn(lost).await;
-    }
-
-    /// Stores and tells that the session was given up, if it was.
-    async fn mourn(&mut self, lost: Option<Lost>) {
-        let Some(Lost { left, is_kicked }) = lost else { return };
-        if is_kicked {
-            tracing::error!(left_seconds = left.as_secs(), "another login has taken this session's place");
-            self.metrics.kicked();
-        }
-        self.store().await;
-    }
-
-    /// Tradovate: a wrong host answers 307. Where it points may receive the token only if the source says so.
-    async fn follow(&mut self, location: &str) {
-        let from = self.machine.session_origin().clone();
-        match self.source.moved(&from, location) {
-            Some(origin) => {
-                if self.machine.moved(origin.clone(), self.clock.now()) {
-                    tracing::warn!(%from, to = %origin, "redirected: the session goes on at another host");
-                    self.store().await;
-                }
-            }
-            None => tracing::debug!("redirected to where the token may not go"),
         }
     }
 
@@ -324,7 +275,7 @@ impl<S: TokenSource> Renewer<S> {
             user: stored.user.clone(),
         };
         self.status.last_success = Some((session.issued_at, generation));
-        self.metrics.published(generation, session.expires_at);
+        self.metrics.published(generation, self.clock.shown(session.expires_at));
         self.published = Some(Published { generation, bearer });
         self.describe(plan, now);
         self.publisher.publish(session, self.status.clone());
@@ -338,9 +289,14 @@ impl<S: TokenSource> Renewer<S> {
     }
 
     async fn store(&mut self) {
-        let trouble = self.vault.save(self.machine.record()).await.err();
-        if let (Some(trouble), None) = (&trouble, &self.status.store_trouble) {
-            tracing::warn!(trouble, "the session cannot be stored and would not survive a restart");
+        let record = self.machine.stamped(self.clock.stamp());
+        let trouble = self.vault.save(record).await.err();
+        match (&trouble, &self.status.store_trouble) {
+            (Some(trouble), None) => {
+                tracing::warn!(trouble, "the session cannot be stored and would not survive a restart");
+            }
+            (None, Some(_)) => tracing::info!("the session is stored again"),
+            (Some(_), Some(_)) | (None, None) => {}
         }
         self.status.store_trouble = trouble;
     }
@@ -350,6 +306,7 @@ impl<S: TokenSource> Renewer<S> {
 #[derive(Debug)]
 enum Event<S> {
     Woken,
+    StoreAgain,
     Heard(Heard),
     Ordered(Request),
     Changed(Change<S>),
@@ -371,9 +328,14 @@ fn believed<S: TokenSource>(policy: RenewalPolicy, source: &S) -> RenewalPolicy 
 /// How long an attempt that is under way may go on after the order to stop.
 pub const GRACE: Duration = Duration::from_secs(3);
 
+/// How soon after a failure the session is stored again.
+const STORE_AGAIN: Duration = Duration::from_secs(30);
+
 /// How long to sleep when nothing is planned.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
+#[cfg(test)]
+mod broker;
 #[cfg(test)]
 mod doubts;
 #[cfg(test)]
@@ -382,3 +344,5 @@ mod scripted;
 mod tests;
 #[cfg(test)]
 mod weather;
+#[cfg(test)]
+mod year;

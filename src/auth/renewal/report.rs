@@ -26,9 +26,13 @@ impl<S: TokenSource> Renewer<S> {
             Ok(grant) => {
                 self.status.last_error = None;
                 if let Some(date) = grant.server_date {
-                    self.status.clock_skew_seconds = Some(skew(date, self.clock.now()).as_secs());
+                    self.status.clock_skew_seconds = Some(skew(date, self.clock.wall()).as_secs());
                 }
-                tracing::info!(call = call.name(), expires_at = ?grant.expires_at, "token granted");
+                tracing::info!(
+                    call = call.name(),
+                    expires_at = grant.expires_at.map(tracing::field::display),
+                    "token granted"
+                );
             }
             Err(error) => {
                 self.status.last_error = Some(error.to_string());
@@ -67,7 +71,9 @@ impl<S: TokenSource> Renewer<S> {
             Action::At(step, at) => Some((step, at.max(now))),
             Action::Stop => None,
         };
-        self.metrics.stands(&self.status);
+        self.status.on_kick = self.policy.on_kick;
+        let shown = |at| self.clock.shown(at);
+        self.metrics.stands(&self.status, shown);
     }
 
     /// Where an attempt's own failure is the reason, or the reason behind it, its words say most.

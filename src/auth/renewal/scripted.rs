@@ -227,6 +227,7 @@ impl Rig {
             metrics,
             orders,
             changes: changed,
+            random: fastrand::Rng::with_seed(7),
         };
         let renewer = Renewer::new(parts);
         let (stop, stopped) = oneshot::channel();

@@ -3,7 +3,7 @@ use super::{
     *,
 };
 use crate::auth::{
-    source::{ErrorText, Step, Ticket},
+    source::{ErrorText, Loss, SourceError, Step, Ticket},
     state::{Call, State},
 };
 

@@ -35,7 +35,7 @@ use tokio::time::{Instant, sleep};
 
 pub use self::{
     error::VaultError,
-    record::{Pause, Record, Stamp, StoredRefresh, StoredSession},
+    record::{Pause, Record, StoredRefresh, StoredSession},
     seal::StoreKey,
 };
 use self::{file::SessionFile, reading::Reading, record::Unusable, remains::Remains, seal::SealError};
@@ -61,6 +61,9 @@ pub enum Vault {
     File(FileVault),
     /// Nowhere: a restart logs in again.
     Memory,
+    /// In bytes that outlive a simulated restart, for years of them.
+    #[cfg(test)]
+    Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>),
 }
 
 /// A locked directory, and the key to what lies in it.
@@ -99,7 +102,7 @@ impl Vault {
     pub fn encrypted(self, key: Option<StoreKey>) -> Self {
         match self {
             Self::File(vault) => Self::File(FileVault { key, ..vault }),
-            Self::Memory => Self::Memory,
+            other => other,
         }
     }
 
@@ -111,6 +114,10 @@ impl Vault {
         match self {
             Self::File(vault) => vault.load(seat),
             Self::Memory => Ok(Record::new(seat)),
+            #[cfg(test)]
+            Self::Kept(bytes) => {
+                Ok(Record::parse(&bytes.lock().unwrap()).unwrap_or_else(|_| Record::new(seat)))
+            }
         }
     }
 
@@ -120,6 +127,10 @@ impl Vault {
     /// # Errors
     /// Why it could not be stored, for `/status`.
     pub async fn save(&self, record: &Record) -> Result<(), String> {
+        #[cfg(test)]
+        if let Self::Kept(bytes) = self {
+            *bytes.lock().unwrap() = serde_json::to_vec(record).unwrap();
+        }
         let Self::File(vault) = self else { return Ok(()) };
         let bytes = vault.encode(record).map_err(|error| error.to_string())?;
         let write = vault.file.writer();

@@ -10,6 +10,7 @@ use crate::{
         ledger::Ledger,
         token::{Generation, User},
     },
+    clock::{Clock, Stamp},
     origin::Origin,
 };
 
@@ -75,17 +76,6 @@ pub struct Pause {
     pub until: Option<Timestamp>,
 }
 
-/// A moment by two clocks: one that may be set, and one that only runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    /// By the wall clock.
-    pub at: Timestamp,
-    /// Which start of the machine the other clock counts from.
-    pub boot: String,
-    /// How long the machine had been up.
-    pub uptime_ms: u64,
-}
-
 impl Record {
     /// An empty one.
     pub fn new(seat: &str) -> Self {
@@ -107,6 +97,19 @@ impl Record {
     pub(super) fn reseated(mut self, seat: &str) -> Self {
         self.ledger.reseated();
         Self { seat: seat.to_owned(), session: None, opened_with: None, refresh: None, pause: None, ..self }
+    }
+
+    /// Places every instant on `clock`'s timeline, which is another one where the wall clock was set between the
+    /// two processes.
+    pub fn rebase(&mut self, clock: &Clock) {
+        let Some(drift) = self.stamp.take().and_then(|stamp| stamp.drift(clock)) else { return };
+        let shift = |at: &mut Timestamp| *at = at.saturating_add(drift).unwrap_or(*at);
+        self.ledger.shift(drift);
+        if let Some(session) = &mut self.session {
+            shift(&mut session.issued_at);
+            shift(&mut session.expires_at);
+        }
+        self.pause.as_mut().and_then(|pause| pause.until.as_mut()).map(shift);
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unusable> {

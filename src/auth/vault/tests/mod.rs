@@ -19,6 +19,7 @@ use crate::auth::{
     ledger::Errand,
     token::{Generation, User},
 };
+use crate::clock::Stamp;
 
 struct Scratch {
     vault: Vault,

@@ -1,17 +1,23 @@
 //! What is forwarded to, and where it is.
 
 use crate::{
-    config::{layers::Layers, problem::Fault, setting as s, value::Invalid},
+    config::{
+        layers::Layers,
+        problem::Fault,
+        setting as s,
+        source::{Renewal, TokenSource},
+        value::Invalid,
+    },
     origin::Origin,
     proxy::Api,
     tradovate::{Environment, TrustedSuffixes},
 };
 
-/// The API, and the origin in the environment's place. `logs_in` says whether tokens come from Tradovate's login.
+/// The API, and the origin in the environment's place. Tokens come from `source`.
 pub(super) fn read(
     layers: &mut Layers<'_>,
     environment: Environment,
-    logs_in: bool,
+    source: Option<&TokenSource>,
 ) -> (Api, Option<Origin>) {
     let api = layers.value(&s::API, |text| match text {
         "tradovate" => Ok(Api::Tradovate),
@@ -39,8 +45,14 @@ pub(super) fn read(
         (Api::Other, None, _) if !is_wrong => layers.refuse(&s::API, Fault::Nowhere),
         (Api::Tradovate | Api::Other, _, _) => {}
     }
-    if api == Api::Other && logs_in {
-        layers.refuse(&s::SOURCE, Fault::ForeignLogin);
+    // Tradovate's own calls mean nothing to another API.
+    let tradovates = match source {
+        Some(TokenSource::Tradovate(_) | TokenSource::Static(_)) => Some(&s::SOURCE),
+        Some(TokenSource::OAuth2(oauth2)) if oauth2.renewal == Renewal::Tradovate => Some(&s::OAUTH2_RENEWAL),
+        Some(TokenSource::OAuth2(_)) | None => None,
+    };
+    if let (Api::Other, Some(setting)) = (api, tradovates) {
+        layers.refuse(setting, Fault::ForeignLogin);
     }
     (api, origin)
 }

@@ -168,8 +168,7 @@ impl Config {
             Purpose::Serve => {
                 let (source, environment) = (TokenSource::read(layers), tradovate(layers));
                 let ca = upstream_ca(layers);
-                let logs_in = matches!(source, Some(TokenSource::Tradovate(_)));
-                let api = api::read(layers, environment, logs_in);
+                let api = api::read(layers, environment, source.as_ref());
                 (source, environment, api, ca, session::store(layers))
             }
             Purpose::Sandbox => {

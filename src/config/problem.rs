@@ -178,8 +178,8 @@ pub enum Fault {
     /// Another API, without its address.
     #[error("another API has no address of its own here")]
     Nowhere,
-    /// Another API, with tokens from Tradovate's login.
-    #[error("Tradovate's login opens no session with another API")]
+    /// Another API, with tokens that only Tradovate's own calls get or extend.
+    #[error("another API does not know the calls by which Tradovate opens and extends a session")]
     ForeignLogin,
     /// Tradovate's own host, as another API.
     #[error("{host} is Tradovate's, and as another API it would show callers the token")]
@@ -226,7 +226,8 @@ impl Fault {
             ),
             Self::Nowhere => Some("set TRADOVATE_PROXY_UPSTREAM_URL as well".to_owned()),
             Self::ForeignLogin => Some(
-                "set TRADOVATE_PROXY_SOURCE=oauth2 or static as well, or use TRADOVATE_PROXY_API=tradovate"
+                "set TRADOVATE_PROXY_SOURCE=oauth2 with TRADOVATE_PROXY_OAUTH2_RENEWAL=refresh, or use \
+                 TRADOVATE_PROXY_API=tradovate"
                     .to_owned(),
             ),
             Self::TradovateAsOther { .. } => Some("use TRADOVATE_PROXY_API=tradovate".to_owned()),

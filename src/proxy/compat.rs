@@ -119,8 +119,8 @@ mod tests {
         serde_json::from_slice(&body).unwrap()
     }
 
-    #[test]
-    fn a_login_is_answered_with_all_that_is_known_and_nothing_else() {
+    #[tokio::test(start_paused = true)]
+    async fn a_login_is_answered_with_all_that_is_known_and_nothing_else() {
         let known = User {
             id: Some(15460),
             name: Some("sim_trader".into()),
@@ -148,8 +148,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn expiry_is_by_upstreams_clock_and_what_is_left_of_it_by_ours() {
+    #[tokio::test(start_paused = true)]
+    async fn expiry_is_by_upstreams_clock_and_what_is_left_of_it_by_ours() {
         let grant = answered(SessionCall::Renew, User::default(), -7200);
         assert_eq!(grant["expirationTime"], "2026-11-20T15:20:00.123Z");
         let grant = answered(SessionCall::OAuth, User::default(), -7200);

@@ -1,15 +1,18 @@
 //! In front of an API that is not Tradovate's: every path goes through, and nothing is ever sent again.
 
-use crate::support::{RawUpstream, client::write, proxy::Proxy, upstream::raw_with};
+use crate::support::{RawUpstream, Setup, client::write, proxy::Proxy};
 
 async fn other() -> (RawUpstream, Proxy) {
-    raw_with(|setup| {
-        setup
-            .with("TRADOVATE_PROXY_API", "other")
-            .with("TRADOVATE_PROXY_SOURCE", "static")
-            .with("TRADOVATE_TOKEN", "SIM-access-handed-in")
-    })
-    .await
+    let upstream = RawUpstream::start().await;
+    let origin = format!("http://{}", upstream.address);
+    let setup = Setup::before(&origin, &upstream.clock)
+        .with("TRADOVATE_PROXY_API", "other")
+        .with("TRADOVATE_PROXY_SOURCE", "oauth2")
+        .with("TRADOVATE_PROXY_OAUTH2_TOKEN_URL", &format!("{origin}/oauth/token"))
+        .with("TRADOVATE_PROXY_OAUTH2_CLIENT_ID", "id")
+        .with("TRADOVATE_PROXY_OAUTH2_CLIENT_SECRET", "secret")
+        .with("TRADOVATE_PROXY_OAUTH2_REFRESH_TOKEN", "refresh");
+    (upstream, setup.live().await)
 }
 
 #[tokio::test]

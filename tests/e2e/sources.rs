@@ -32,6 +32,7 @@ pub(crate) fn edgetag(sandbox: &Sandbox, clock: &Clock, refresh: &SecretString) 
     let url = format!("http://{}/v1/{TOKENS}", sandbox.http_addr());
     oauth2(sandbox, clock, (EDGETAG.id, EDGETAG.secret), refresh)
         .with("TRADOVATE_PROXY_OAUTH2_TOKEN_URL", &url)
+        .with("TRADOVATE_PROXY_API", "other")
 }
 
 fn oauth2(sandbox: &Sandbox, clock: &Clock, (id, secret): (&str, &str), refresh: &SecretString) -> Setup {

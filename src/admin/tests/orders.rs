@@ -204,6 +204,9 @@ impl Log {
 
 #[tokio::test]
 async fn every_order_is_logged_with_its_outcome_even_if_nobody_waits_for_it() {
+    // A callsite that is first reached by a thread without a subscriber, in the moment in which another gets one,
+    // stays silent for both. With one for all threads there is no such moment.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

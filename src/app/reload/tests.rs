@@ -40,6 +40,9 @@ impl Stage {
     }
 
     fn with(password: impl FnOnce(&Self)) -> (Self, Reload) {
+        // A callsite that is first reached by a thread without a subscriber, in the moment in which another gets one,
+        // stays silent for both. With one for all threads there is no such moment.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Writer(Arc::clone(&log));
         let (subscriber, verbosity) =

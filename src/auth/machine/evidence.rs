@@ -97,15 +97,15 @@ impl Machine {
 
     /// A request was redirected to `origin`, which may receive the token. Says whether that is news.
     pub fn moved(&mut self, origin: Origin, now: Timestamp) -> bool {
-        let is_soon = self.moved_at.is_some_and(|at| now.duration_since(at) < MOVE_GAP);
+        self.left.retain(|(_, at)| now.duration_since(*at) < MOVE_GAP);
+        let returns = self.left.iter().any(|(left, _)| *left == origin) || self.left.len() >= MOST_MOVES;
         let Some(session) =
-            self.record.session.as_mut().filter(|session| session.origin != origin && !is_soon)
+            self.record.session.as_mut().filter(|session| session.origin != origin && !returns)
         else {
             return false;
         };
-        session.origin = origin;
+        self.left.push((std::mem::replace(&mut session.origin, origin), now));
         self.record.generation = self.record.generation.next();
-        self.moved_at = Some(now);
         true
     }
 }
@@ -116,8 +116,9 @@ const NEAR_EXPIRY: SignedDuration = SignedDuration::from_secs(60);
 /// How long a token may stay in use that is as good as known to be dead.
 const LONGEST_DOUBT: Duration = Duration::from_secs(15);
 
-/// Two hosts that redirect to each other must not move the session with every request.
+/// Hosts that redirect to each other must not move the session with every request.
 const MOVE_GAP: SignedDuration = SignedDuration::from_secs(10);
+const MOST_MOVES: usize = 8;
 
 /// Between two questions whether upstream is there again: with the question's own patience on both sides still
 /// below the 15 s in which service is to be back. Tradovate: 1,000 requests an hour without a token.

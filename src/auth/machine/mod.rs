@@ -70,7 +70,8 @@ pub struct Machine {
     ticket: Option<Ticketed>,
     /// The next renewal is asked for at the bootstrap origin, since the other could not be asked.
     falls_back: bool,
-    moved_at: Option<Timestamp>,
+    /// Where the session was led away from, and when.
+    left: Vec<(Origin, Timestamp)>,
 }
 
 /// What stays the same for as long as the credentials do.
@@ -146,7 +147,7 @@ impl Machine {
             outage: None,
             ticket: None,
             falls_back: false,
-            moved_at: None,
+            left: Vec::new(),
         };
         machine.restore(now);
         machine

@@ -48,9 +48,10 @@ impl<S: TokenSource> Renewer<S> {
                 Ok(())
             }
             Err(error) => {
-                let lost = self.machine.failed(errand, &error, now);
-                self.store().await;
-                self.mourn(lost).await;
+                match self.machine.failed(errand, &error, now) {
+                    Some(lost) => self.mourn(Some(lost)).await,
+                    None => self.store().await,
+                }
                 Err(error)
             }
         }
@@ -72,6 +73,8 @@ impl<S: TokenSource> Renewer<S> {
             tracing::error!(left_seconds = left.as_secs(), "another login has taken this session's place");
             self.metrics.kicked();
         }
+        // First of all nobody uses it any more.
+        self.settle();
         self.store().await;
     }
 

@@ -87,6 +87,7 @@ pub enum Change<S> {
 struct Published {
     generation: Generation,
     bearer: Bearer,
+    expires_at: Timestamp,
 }
 
 impl<S: TokenSource> Renewer<S> {
@@ -166,8 +167,13 @@ impl<S: TokenSource> Renewer<S> {
                     return self.settle();
                 }
             },
-            (None, Some(_)) => self.withdraw(plan, now),
-            (None, None) => self.report(plan, now),
+            // One that has run out is used by nobody, and its last hour is still of interest.
+            (None, Some(_))
+                if self.published.as_ref().is_some_and(|published| now < published.expires_at) =>
+            {
+                self.withdraw(plan, now);
+            }
+            (None, _) => self.report(plan, now),
         }
         plan
     }
@@ -276,7 +282,7 @@ impl<S: TokenSource> Renewer<S> {
         };
         self.status.last_success = Some((session.issued_at, generation));
         self.metrics.published(generation, self.clock.shown(session.expires_at));
-        self.published = Some(Published { generation, bearer });
+        self.published = Some(Published { generation, bearer, expires_at: session.expires_at });
         self.describe(plan, now);
         self.publisher.publish(session, self.status.clone());
     }

@@ -153,4 +153,4 @@ async fn a_year_of_bad_days_costs_no_more_than_it_must() {
 /// An hour's hold or budget, begun by the last call of the bad weather, and the calls after it.
 const RECOVERY: Duration = Duration::from_secs(62 * 60 + 30);
 const RECOVERY_AFTER_KICK: jiff::SignedDuration = jiff::SignedDuration::from_mins(130);
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;

@@ -201,13 +201,21 @@ async fn attend(mut stream: TcpStream, mut inbox: Vec<u8>, connection: usize, de
     loop {
         let Some((raw, head, body)) = read(&mut stream, &mut inbox).await else { return };
         let target = head.start.split(' ').nth(1).unwrap_or_default().to_ascii_lowercase();
-        if target.ends_with("/auth/accesstokenrequest") || target.ends_with("/auth/renewaccesstoken") {
+        if target.ends_with("/auth/accesstokenrequest")
+            || target.ends_with("/auth/renewaccesstoken")
+            || target == "/oauth/token"
+        {
             // The sender is gone with the test.
             let _ = desk.logins.clone().wait_for(|&allowed| allowed).await;
             let grant = desk.grant();
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{grant}", grant.len());
             // The proxy may have left; its own tests see to that.
             let _ = stream.write_all(answer.as_bytes()).await;
+            continue;
+        }
+        // The proxy's own question whether the token is honoured; no test asks it.
+        if target == "/v1/user/list" {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").await;
             continue;
         }
         let requests = desk.requests.clone();
@@ -250,6 +258,8 @@ impl Desk {
         let expiry = self.clock.now() + Duration::from_secs(80 * 60);
         let mut grant = json!({
             "accessToken": format!("{TOKEN}raw-{number}"), "expirationTime": expiry.to_string(), "userId": 1,
+            // As an authorization server has it.
+            "access_token": format!("{TOKEN}raw-{number}"), "token_type": "bearer", "expires_in": 80 * 60,
         });
         if let Some(home) = &*self.home.lock().unwrap() {
             grant["apiHosts"] = json!({ "demo": home });

@@ -30,6 +30,10 @@ fn a_session_in_use_tells_no_secret() {
         api.fault(&json!({
             "path": "auth/renewaccesstoken", "action": {"respond": {"status": 200, "body": refusal}}
         }));
+        // Two logins elsewhere: what the refusal repeats is the token of a session that is dead indeed.
+        for _ in 0..2 {
+            assert_eq!(http::post(api.address, "/sandbox/sessions", "").status, 200);
+        }
         tokens.push(life(&api, state.path(), format, &mut witness));
         tokens.sort();
         tokens.dedup();
@@ -75,7 +79,12 @@ fn life(api: &Api, state: &Path, format: &str, witness: &mut Witness) -> String 
         .env("TRADOVATE_PROXY_LIMIT_BODY_BYTES", "1000");
     let proxy = Proxy::start(command);
     proxy.process.line("token granted");
-    until("a token", || (proxy.readiness().status == 200).then_some(()));
+    // Ready, and not with a token that is about to be found dead.
+    until("a token", || {
+        let serves =
+            || http::try_get(proxy.listen, "/v1/account/list").is_ok_and(|answer| answer.status == 200);
+        (proxy.readiness().status == 200 && serves()).then_some(())
+    });
     good_requests(&proxy, witness);
     for action in faults() {
         api.fault(&json!({"path": "account/list", "action": action}));

@@ -1,5 +1,7 @@
 //! Whole configurations: precedence, every problem at once, and nothing secret in any output.
 
+mod other_api;
+
 use std::{fs, path::Path};
 
 use secrecy::ExposeSecret as _;
@@ -304,42 +306,6 @@ fn live_and_open_listeners_need_their_confirmation() {
     let text = load(&[("listen", "127.0.0.1:9464")], &environment(&[])).unwrap_err().to_string();
     assert!(text.contains("TRADOVATE_PROXY_LISTEN listens on 127.0.0.1:9464 too"), "{text}");
     assert!(load(&[("listen", "127.0.0.1:0"), ("admin-listen", "127.0.0.1:0")], &environment(&[])).is_ok());
-}
-
-#[test]
-fn another_api_needs_its_address_and_a_source_of_its_own() {
-    let other = |more: &[(&str, &str)]| {
-        environment(
-            &[&[("TRADOVATE_PROXY_API", "other"), ("TRADOVATE_PROXY_SOURCE", "oauth2")], more].concat(),
-        )
-    };
-    let url = ("TRADOVATE_PROXY_UPSTREAM_URL", "https://api.example.com");
-    assert_eq!(load(&[], &environment(&[])).unwrap().api, proxy::Api::Tradovate);
-    assert_eq!(load(&[], &other(&[url])).unwrap().api, proxy::Api::Other);
-    for (more, expected) in [
-        (vec![], "TRADOVATE_PROXY_API (environment): another API has no address of its own"),
-        (
-            vec![("TRADOVATE_PROXY_UPSTREAM_URL", "https://api.example.com/v1")],
-            "\"https://api.example.com/v1\" is wrong: only a host, with nothing behind it",
-        ),
-        (
-            vec![("TRADOVATE_PROXY_UPSTREAM_URL", "https://live.tradovateapi.com")],
-            "live.tradovateapi.com is Tradovate's, and as another API it would show callers the token",
-        ),
-        (
-            vec![("TRADOVATE_PROXY_SOURCE", "tradovate"), url],
-            "TRADOVATE_PROXY_SOURCE (environment): Tradovate's login opens no session with another API",
-        ),
-    ] {
-        let mut environment = other(&[]);
-        for (name, value) in more {
-            environment.insert(name, value);
-        }
-        let text = faults(&environment);
-        assert!(text.contains(expected) && text.starts_with("1 problem "), "no {expected:?} in:\n{text}");
-    }
-    let text = faults(&environment(&[("TRADOVATE_PROXY_API", "edgetag")]));
-    assert!(text.contains("not one of: tradovate, other"), "{text}");
 }
 
 #[test]

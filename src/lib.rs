@@ -32,8 +32,8 @@
 //!    expiry and the [origin](origin::Origin) it is good for. Each publication is a new [`auth::Generation`].
 //! 4. Well before expiry it is renewed. The old token serves until the new one is published; past its expiry
 //!    nothing is sent.
-//! 5. A 401 that a caller got is reported with its generation. It leads to at most one early renewal, never
-//!    straight to a login; if that is refused, another login has taken the session's place.
+//! 5. A 401 that a caller got is reported with its generation. It leads to one cheap question, and only from there to
+//!    an early renewal, never straight to a login; if that is refused, another login has taken the session's place.
 //!
 //! # Floors
 //!

@@ -6,31 +6,34 @@
 //!
 //! One turn of the renewer:
 //!
-//! 1. **Decide** ([`policy`], pure) from the clock, the token's times, the last failure and the [`ledger`] of
-//!    what was tried: renew, verify, acquire, or nothing.
-//! 2. **Sleep** until then, until a caller reports a 401 for the generation in use, or until the order to stop.
-//! 3. **Enter** the attempt in the ledger and store that, so that even a process killed in it finds it counted.
-//! 4. **Attempt** it, under a bound on its whole length.
-//! 5. **Publish** what was granted, or keep what works; settle the ledger; store both.
+//! 1. **Decide.** The [`machine`], pure, is told what happened and says what is next: a call that the [`ledger`]
+//!    allows, a question that costs nothing, or nothing.
+//! 2. **Wait** until that is due, until an answer to a caller says something of the session ([`signs`]), until an
+//!    operator ([`console`]) or a changed configuration asks for something, or until the order to stop.
+//! 3. **Enter** an attempt in the ledger and store that, so that even a process killed in it finds it counted.
+//! 4. **Attempt** it, with one request, under a bound on its whole length.
+//! 5. **Store** what was granted, then **publish** it; or keep what works.
 //!
 //! Acquiring is the dangerous call: it opens a session, may throw another program out of its seat, and a few
 //! failures lock the user out. So it comes last, only without a usable token, and only inside budgets that
-//! survive restarts. A 401 never leads to it by itself: it leads to one early renewal, and only when upstream
-//! refuses that is the session lost.
+//! survive restarts. A 401 never leads to it by itself: it raises a [doubt](machine::doubt), which is followed from the
+//! cheapest question to the dearest.
 //!
-//! | state | token usable | leaves when |
-//! |---|---|---|
-//! | starting | no | the first token is published |
-//! | live | yes | a due renewal fails → overdue; a verification is refused → kicked |
-//! | overdue | **yes** | success → live; expiry → lapsed |
-//! | lapsed | no | success → live; a budget or a hold stands in the way → held |
-//! | held | no | its instant comes: acquire |
-//! | rejected | no | the credentials change |
-//! | kicked | no | the policy or an operator says so: acquire |
-//! | paused | no | its instant comes, or an operator says so |
+//! | state | token usable | `/readyz` | leaves when | what the operator is told |
+//! |---|---|---|---|---|
+//! | starting | no | 503 | the first token is published | to wait, or what an attempt met |
+//! | live | yes | 200 | a due renewal fails → overdue; the token is known dead → kicked | nothing |
+//! | overdue | **yes** | 200 | success → live; expiry → lapsed | that renewing fails, and why |
+//! | lapsed | no | 503 | success → live; a budget or a hold stands in the way → held | the same |
+//! | held | no | 503 | its instant comes: acquire | what the broker wants, and until when |
+//! | rejected | no | 503 | the credentials change, or an operator insists | to correct them |
+//! | kicked | no | 503 | the policy or an operator says so: acquire | to end the other login, or to take the seat back |
+//! | paused | no | 503 | its instant comes, or an operator says so | how to go on |
 //!
-//! Invariants: at most one attempt is under way; the generation only grows; nothing is published that has
-//! expired; a good token is given up only for a better one, at its expiry, or when upstream refuses to renew it.
+//! `/livez` is 200 in all of them: restarting mends none.
+//!
+//! Invariants: at most one attempt is under way; the generation never falls; nothing is published that has expired; a
+//! good token is given up only for a better one, at its expiry, or when it is known to be dead.
 
 pub mod console;
 pub mod courier;

@@ -7,7 +7,7 @@
 //!   decodes an answer straight into a grant or the cause of its absence; no half-checked struct leaves it.
 //! - **Logging in is the dangerous call.** Each login opens a session, the third closes the user's oldest, and
 //!   a few failures lock the user out. [`session`] makes the call when asked, follows no redirect and repeats
-//!   nothing; whether it may be asked is decided in [`crate::auth::policy`].
+//!   nothing; whether it may be asked is decided in [`crate::auth::machine`].
 //! - **Hosts move.** Answers carry `apiHosts`; [`hosts`] says which of those names may receive a token.
 //! - **The method says nothing about the effect.** Ten `POST`s only read, and a `GET` may trade. [`endpoints`]
 //!   is the table that says what a path does, and what is not in it counts as an order.

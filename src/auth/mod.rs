@@ -9,7 +9,7 @@
 //! 1. **Decide.** The [`machine`], pure, is told what happened and says what is next: a call that the [`ledger`]
 //!    allows, a question that costs nothing, or nothing.
 //! 2. **Wait** until that is due, until an answer to a caller says something of the session ([`signs`]), until an
-//!    operator ([`console`]) or a changed configuration asks for something, or until the order to stop.
+//!    operator ([`mod@console`]) or a changed configuration asks for something, or until the order to stop.
 //! 3. **Enter** an attempt in the ledger and store that, so that even a process killed in it finds it counted.
 //! 4. **Attempt** it, with one request, under a bound on its whole length.
 //! 5. **Store** what was granted, then **publish** it; or keep what works.

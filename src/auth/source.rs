@@ -212,6 +212,24 @@ impl SourceError {
         }
     }
 
+    /// The status of the answer, where it says something.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } | Self::UnexpectedStatus { status } => Some(*status),
+            Self::RateLimited => Some(429),
+            Self::Locked => Some(423),
+            Self::CredentialsRefused { .. }
+            | Self::AppUnknown { .. }
+            | Self::Captcha
+            | Self::Penalty { .. }
+            | Self::Challenge
+            | Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Malformed { .. }
+            | Self::UnusableToken(_) => None,
+        }
+    }
+
     /// What the attempt costs: whether upstream counted it.
     pub fn reached(&self) -> Reached {
         match self {

@@ -11,6 +11,7 @@ use crate::auth::{
         doubt::{Cause, Doubt},
     },
     source::{Grant, Means, Reached, Retry, SourceError},
+    token::User,
     vault::StoredSession,
 };
 
@@ -38,7 +39,7 @@ impl Machine {
         }
         let (origin, user) = match self.record.session.take() {
             Some(last) => (last.origin, last.user),
-            None => (self.seat.bootstrap.clone(), Default::default()),
+            None => (self.seat.bootstrap.clone(), User::default()),
         };
         // A token that was handed over says nothing of its life: asking for more is how to learn it.
         let is_of_unknown_life = grant.expires_at.is_none() && !grant.opened && !renews_same;
@@ -48,7 +49,7 @@ impl Machine {
             expires_at: self.policy.expires_at(grant.expires_at, grant.server_date, asked),
             // Absent means unchanged, not back to where it began.
             origin: grant.origin.unwrap_or(origin),
-            user: grant.user.map_or(user.clone(), |granted| granted.or(user)),
+            user: grant.user.unwrap_or_default().or(user),
         };
         let (issued_at, expires_at) = (session.issued_at, session.expires_at);
         self.record.session = Some(session);
@@ -91,15 +92,9 @@ impl Machine {
     /// Tradovate: a dead resolved host is answered for by the bootstrap host; a wrong one answers 307 or 404.
     fn may_fall_back(&self, error: &SourceError) -> bool {
         let is_elsewhere = *self.session_origin() != self.seat.bootstrap;
-        is_elsewhere
-            && !self.falls_back
-            && match error {
-                SourceError::Unreachable { .. } => true,
-                SourceError::UnexpectedStatus { status } | SourceError::Refused { status, .. } => {
-                    matches!(status, 301..=308 | 404 | 421)
-                }
-                _ => false,
-            }
+        let is_wrong_host =
+            error.reached() == Reached::No || matches!(error.status(), Some(301..=308 | 404 | 421));
+        is_elsewhere && !self.falls_back && is_wrong_host
     }
 }
 

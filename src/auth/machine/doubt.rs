@@ -82,12 +82,13 @@ impl Doubt {
     /// What an examination proves.
     pub fn examined(self, vitality: Vitality) -> Finding {
         match (self.cause, vitality) {
-            (_, Vitality::Alive) => Finding::Alive,
             (Cause::RenewalRefused(_), Vitality::Dead) | (Cause::RenewalRefused(401), Vitality::Unclear) => {
                 Finding::Dead
             }
-            // The refusal may have been about something else, and the first request will tell.
-            (Cause::RenewalRefused(_) | Cause::Restored, Vitality::Unclear) => Finding::Alive,
+            // Unclear: the refusal may have been about something else, and the first request will tell.
+            (_, Vitality::Alive) | (Cause::RenewalRefused(_) | Cause::Restored, Vitality::Unclear) => {
+                Finding::Alive
+            }
             (Cause::Restored | Cause::Refused | Cause::Denied(_) | Cause::Failing, _) => {
                 self.at(Stage::Verify)
             }
@@ -96,22 +97,19 @@ impl Doubt {
 
     /// What the failure of a renewal proves, of a token under `doubt` or under none.
     pub fn renewal_failed(doubt: Option<Self>, error: &SourceError) -> Finding {
-        let status = match error {
-            SourceError::Refused { status, .. } => *status,
-            SourceError::RateLimited => 429,
-            SourceError::UnexpectedStatus { status } => *status,
-            _ => return doubt.map_or(Finding::Alive, Finding::Doubtful),
-        };
         let is_refusal = matches!(error, SourceError::Refused { .. });
-        match doubt {
-            Some(Self { stage: Stage::Verify, .. }) if is_refusal => Finding::Dead,
+        let refusal = error.status().filter(|_| is_refusal);
+        match (doubt, refusal) {
+            (Some(Self { stage: Stage::Verify, .. }), Some(_)) => Finding::Dead,
+            (_, Some(status)) => Finding::Doubtful(Self::new(Cause::RenewalRefused(status))),
             // Tradovate: so is the token of a closed session answered, and so is everybody in an outage.
-            Some(doubt) if doubt.stage == Stage::Verify && matches!(status, 408 | 429 | 500..=599) => {
+            (Some(doubt), None)
+                if doubt.stage == Stage::Verify && matches!(error.status(), Some(408 | 429 | 500..=599)) =>
+            {
                 doubt.at(Stage::Probe)
             }
-            _ if is_refusal => Finding::Doubtful(Self::new(Cause::RenewalRefused(status))),
-            Some(doubt) => Finding::Doubtful(doubt),
-            None => Finding::Alive,
+            (Some(doubt), None) => Finding::Doubtful(doubt),
+            (None, None) => Finding::Alive,
         }
     }
 

@@ -67,13 +67,12 @@ impl Machine {
         now: Timestamp,
     ) -> Option<Lost> {
         self.lease?;
-        match judge(self.doubt) {
-            Finding::Alive => self.doubt = None,
-            Finding::Doubtful(doubt) => self.doubt = Some(doubt),
+        self.doubt = match judge(self.doubt) {
             Finding::Dead => return self.lose(now),
             Finding::ProbablyDead if self.examinations.may_give_up(now) => return self.lose(now),
-            Finding::ProbablyDead => self.doubt = None,
-        }
+            Finding::Doubtful(doubt) => Some(doubt),
+            Finding::Alive | Finding::ProbablyDead => None,
+        };
         None
     }
 

@@ -153,9 +153,9 @@ impl Machine {
         let spent = (budget, State::Held, Reason::LoginBudget);
         // Whatever keeps us longest is what an operator wants to know.
         let waits = [hold, reclaim, Some(spent)];
-        let held = waits.into_iter().flatten().filter(|wait| wait.0 > now).max_by_key(|wait| wait.0);
+        let longest = waits.into_iter().flatten().filter(|wait| wait.0 > now).max_by_key(|wait| wait.0);
         let acquire = |at| Action::At(Step::Attempt(Errand::Acquire), at);
-        if let Some((at, state, reason)) = held {
+        if let Some((at, state, reason)) = longest {
             return Plan { state, reason, action: acquire(at), until: None };
         }
         let retry_at = self.setback.map_or(now, |setback| setback.retry_at);

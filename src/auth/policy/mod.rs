@@ -117,7 +117,7 @@ impl RenewalPolicy {
     }
 }
 
-/// Upstream's clock minus `wall`, for people to see; at most [`LARGEST_SKEW`] either way.
+/// Upstream's clock minus `wall`, for people to see; at most 26 hours either way.
 pub fn skew(server_date: Timestamp, wall: Timestamp) -> SignedDuration {
     server_date.duration_since(wall).clamp(-LARGEST_SKEW, LARGEST_SKEW)
 }

@@ -81,14 +81,11 @@ impl<S: TokenSource> Renewer<S> {
     /// Tradovate: a wrong host answers 307. Where it points may receive the token only if the source says so.
     pub(super) async fn follow(&mut self, location: &str) {
         let from = self.machine.session_origin().clone();
-        match self.source.moved(&from, location) {
-            Some(origin) => {
-                if self.machine.moved(origin.clone(), self.clock.now()) {
-                    tracing::warn!(%from, to = %origin, "redirected: the session goes on at another host");
-                    self.store().await;
-                }
-            }
-            None => tracing::debug!("redirected to where the token may not go"),
+        // Where it may not, the source has said so.
+        let Some(origin) = self.source.moved(&from, location) else { return };
+        if self.machine.moved(origin.clone(), self.clock.now()) {
+            tracing::warn!(%from, to = %origin, "redirected: the session goes on at another host");
+            self.store().await;
         }
     }
 }

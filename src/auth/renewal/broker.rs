@@ -140,8 +140,14 @@ impl Broker {
         match world.weather {
             Weather::Unreachable | Weather::Swallowing => None,
             Weather::Down => Some(Sign::Doubtful),
-            _ if world.lives(bearer, now) => None,
-            _ => Some(world.closed_answer),
+            Weather::Fine
+            | Weather::Garbage
+            | Weather::Denying
+            | Weather::Limiting
+            | Weather::Captcha
+            | Weather::Locked
+            | Weather::Absurd
+            | Weather::Flaky => (!world.lives(bearer, now)).then_some(world.closed_answer),
         }
     }
 
@@ -158,7 +164,6 @@ impl Broker {
         }
         let reached = weather != Weather::Unreachable;
         let result = world.decide(weather, login, bearer, now);
-        let opened = matches!(result, Ok(_) | Err(SourceError::Lost { .. }));
         if reached {
             let World { opened: sessions, failed, renewed, faults, .. } = &mut *world;
             let (list, limit, what) = match (login, &result) {
@@ -167,13 +172,11 @@ impl Broker {
                 (false, _) => (renewed, 10, "renewals"),
             };
             list.push(now);
-            if let Some(first) = list.len().checked_sub(limit + 1).map(|at| list[at]) {
-                if now.duration_since(first).as_secs() < 3600 {
-                    faults.push(format!("{now}: too many {what}"));
-                }
+            let first = list.len().checked_sub(limit + 1).map(|at| list[at]);
+            if first.is_some_and(|first| now.duration_since(first).as_secs() < 3600) {
+                faults.push(format!("{now}: too many {what}"));
             }
         }
-        let _ = opened;
         result
     }
 }
@@ -202,10 +205,14 @@ impl World {
             Weather::Locked => return Err(SourceError::Locked),
             Weather::Captcha if login => return Err(SourceError::Captcha),
             Weather::Denying if !login => return Err(refused()),
-            _ => {}
+            Weather::Fine
+            | Weather::Swallowing
+            | Weather::Denying
+            | Weather::Captcha
+            | Weather::Absurd
+            | Weather::Flaky => {}
         }
-        if let Some(bearer) = bearer.filter(|bearer| !self.lives(bearer, now)) {
-            let _ = bearer;
+        if bearer.is_some_and(|bearer| !self.lives(bearer, now)) {
             return Err(match self.closed_answer {
                 Sign::Doubtful => SourceError::RateLimited,
                 Sign::Refused | Sign::Denied => refused(),

@@ -216,7 +216,7 @@ impl Rig {
         let (publisher, reader) = channel(clock.clone(), Status::starting(clock.now()));
         let record = vault.load(&source.seat()).unwrap();
         let (console, orders) = console();
-        let (changes, changed) = mpsc::channel(1);
+        let (changes, receiver) = mpsc::channel(1);
         let parts = Parts {
             source,
             publisher,
@@ -226,7 +226,7 @@ impl Rig {
             record,
             metrics,
             orders,
-            changes: changed,
+            changes: receiver,
             random: fastrand::Rng::with_seed(7),
         };
         let renewer = Renewer::new(parts);

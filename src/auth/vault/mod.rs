@@ -102,7 +102,9 @@ impl Vault {
     pub fn encrypted(self, key: Option<StoreKey>) -> Self {
         match self {
             Self::File(vault) => Self::File(FileVault { key, ..vault }),
-            other => other,
+            Self::Memory => Self::Memory,
+            #[cfg(test)]
+            Self::Kept(bytes) => Self::Kept(bytes),
         }
     }
 
@@ -116,7 +118,8 @@ impl Vault {
             Self::Memory => Ok(Record::new(seat)),
             #[cfg(test)]
             Self::Kept(bytes) => {
-                Ok(Record::parse(&bytes.lock().unwrap()).unwrap_or_else(|_| Record::new(seat)))
+                let bytes = bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Ok(Record::parse(&bytes).unwrap_or_else(|_| Record::new(seat)))
             }
         }
     }
@@ -129,7 +132,8 @@ impl Vault {
     pub async fn save(&self, record: &Record) -> Result<(), String> {
         #[cfg(test)]
         if let Self::Kept(bytes) = self {
-            *bytes.lock().unwrap() = serde_json::to_vec(record).unwrap();
+            let mut kept = bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *kept = serde_json::to_vec(record).map_err(|error| error.to_string())?;
         }
         let Self::File(vault) = self else { return Ok(()) };
         let bytes = vault.encode(record).map_err(|error| error.to_string())?;

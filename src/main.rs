@@ -71,7 +71,11 @@ fn start(sources: Sources, serve: impl AsyncFnOnce(Launch) -> Result<(), AppErro
             runtime.shutdown_background();
             Exit::Success
         }
-        Err(error) => fail(&error, error.exit()),
+        Err(error) => {
+            let exit = fail(&error, error.exit());
+            runtime.shutdown_background();
+            exit
+        }
     }
 }
 

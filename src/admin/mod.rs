@@ -191,7 +191,8 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 8 * 1024;
-/// Enough for an order, which may take as long as one attempt does (`RenewalPolicy::attempt_timeout`: two minutes).
+/// Enough for an order, which may wait for an attempt under way and then take as long as one itself
+/// (`RenewalPolicy::attempt_timeout`).
 const CONNECTION_LIFE: Duration = Duration::from_secs(180);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -93,6 +93,11 @@ fn declined_problem(declined: &Declined, now: Timestamp, shown: impl Fn(Timestam
             "nothing-to-renew",
             "POST /session/acquire opens a session, if the budget of logins allows it",
         ),
+        Declined::SameToken => problem(
+            StatusCode::CONFLICT,
+            "same-token",
+            "put another token into TRADOVATE_TOKEN or its file; POST /session/renew extends this one",
+        ),
         Declined::NotBefore { at, reason } => {
             let wait = u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0).saturating_add(1);
             let detail = format!("not before {:.0}: {reason}", shown(*at));

@@ -104,7 +104,7 @@ impl App {
         let controls = Controls {
             changes: sender,
             seat: seat.source.seat(),
-            metrics: reload::Metrics::register(&registry, facts.clock.now())?,
+            metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;

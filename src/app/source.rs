@@ -203,4 +203,8 @@ impl TokenSource for Source {
     fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint {
         dispatch!(self, source => source.fingerprint(key))
     }
+
+    fn seed(&self, key: &FingerprintKey) -> Fingerprint {
+        dispatch!(self, source => source.seed(key))
+    }
 }

@@ -37,6 +37,9 @@ pub enum Declined {
     /// There is nothing to renew.
     #[error("there is no live token to renew: acquire one")]
     NoToken,
+    /// The token that was handed over is in use, or what came of it is.
+    #[error("the token that was handed over has been taken up already")]
+    SameToken,
     /// A budget is spent, or the broker imposed a wait.
     #[error("not before {at}: {reason}")]
     NotBefore {

@@ -52,6 +52,7 @@ impl Reason {
                 "the broker answered 429 (too many requests) to a session call"
             }
             Self::Hold(HoldCause::Locked) => "the broker answered 423 (locked) to a session call",
+            Self::Hold(HoldCause::Penalty) => "the broker imposed a wait, and a ticket to send back after it",
             Self::Hold(HoldCause::Challenge) => "the broker wants a second factor or an approval",
             Self::Credentials => "the broker refused the credentials",
             Self::HandedToken => "the token that was handed over is dead",
@@ -74,6 +75,7 @@ impl Reason {
                 "sign in once with the broker's web application, which lets a person solve it; the next login follows \
                  by itself, an hour after the last one",
             ),
+            Self::Hold(HoldCause::Penalty) => Some("wait; the next login follows by itself"),
             Self::Hold(HoldCause::RateLimited | HoldCause::Locked) => {
                 Some("wait an hour; other programs behind the same address count too")
             }

@@ -59,6 +59,11 @@ pub trait TokenSource: Send {
 
     /// Recognises the credentials again, so that refused ones are not tried twice.
     fn fingerprint(&self, key: &FingerprintKey) -> Fingerprint;
+
+    /// Recognises what a stored refresh token descends from: with another seed it is worth nothing.
+    fn seed(&self, key: &FingerprintKey) -> Fingerprint {
+        self.fingerprint(key)
+    }
 }
 
 /// What earlier answers left behind for the next call.
@@ -98,6 +103,9 @@ pub struct Grant {
     pub refresh: Option<SecretString>,
     /// Whether this opened a session, or only handed over one that was open: the former is budgeted.
     pub opened: bool,
+    /// Whether it was granted to the token in use, which is thereby known to live. A refresh token proves nothing of
+    /// the kind.
+    pub proves_bearer: bool,
 }
 
 /// Why there is no grant. One variant per cause that has a next step of its own.
@@ -277,6 +285,8 @@ pub enum HoldCause {
     Locked,
     /// [`SourceError::Challenge`].
     Challenge,
+    /// [`SourceError::Penalty`].
+    Penalty,
 }
 
 /// How far an attempt came.

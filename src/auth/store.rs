@@ -50,7 +50,7 @@ impl Publisher {
         self.shared.status.send_replace(status);
     }
 
-    /// Takes the session away, for good, because upstream no longer honours it.
+    /// Takes the session away: upstream no longer honours it, or nobody is to use it for now.
     pub fn withdraw(&mut self, status: Status) {
         self.shared.current.store(None);
         self.shared.status.send_replace(status);

@@ -189,7 +189,8 @@ settings! {
         Preset::Text("reclaim"), "when another login takes the session's place: take it back (at once, then after \
             1, 5, 15, 60 min), leave it for a while, or until told");
     SESSION_YIELD_FOR = plain("session.yield-for", "TRADOVATE_PROXY_SESSION_YIELD_FOR", "DURATION",
-        Preset::Text("1h"), "how long `yield` leaves it");
+        Preset::Text("5h"),
+        "how long `yield` leaves it; below 5 h two proxies that want one seat alternate by the hour");
     SESSION_RENEW_MARGIN = plain("session.renew-margin", "TRADOVATE_PROXY_SESSION_RENEW_MARGIN", "DURATION",
         Preset::Of(|| duration_text(policy().margin)),
         "a token with less life left is renewed; at 80 % of its life if that is sooner");

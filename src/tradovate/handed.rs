@@ -40,6 +40,7 @@ impl TokenSource for HandedToken {
             origin: None,
             refresh: None,
             opened: false,
+            proves_bearer: false,
         })
     }
 

@@ -111,7 +111,7 @@ impl Reload {
                 "the new configuration cannot be used: the proxy goes on with the old one"
             );
         }
-        self.controls.metrics.reloaded(outcome, self.controls.clock.now());
+        self.controls.metrics.reloaded(outcome, self.controls.clock.wall());
         Some(outcome)
     }
 

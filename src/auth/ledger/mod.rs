@@ -93,12 +93,15 @@ impl Ledger {
 
     /// The attempt last begun was granted; `opened` says whether a session was opened for it, which is what the
     /// budget of logins counts.
-    pub fn granted(&mut self, opened: bool) {
+    pub fn granted(&mut self, opened: bool, now: Timestamp) {
         let Some(attempt) = self.attempts.last_mut() else { return };
-        attempt.fate = Fate::Granted;
+        // Upstream counts from when it was asked, which a slow way there makes later than when that began.
+        (attempt.fate, attempt.at) = (Fate::Granted, now);
         if attempt.errand == Errand::Acquire {
-            (self.hold, self.rejected, self.unseated) = (None, None, false);
-            if !opened {
+            (self.rejected, self.unseated) = (None, false);
+            if opened {
+                self.hold = None;
+            } else {
                 self.attempts.pop();
             }
         }
@@ -115,10 +118,14 @@ impl Ledger {
         let errand = self.attempts.last().map(|attempt| attempt.errand);
         match error.reached() {
             Reached::No => drop(self.attempts.pop()),
-            Reached::Unknown => {}
+            Reached::Unknown => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.at = now;
+                }
+            }
             Reached::Refused => {
                 if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.fate = Fate::Refused;
+                    (attempt.fate, attempt.at) = (Fate::Refused, now);
                 }
             }
         }
@@ -131,6 +138,11 @@ impl Ledger {
             }
             Retry::HoldOff(_) | Retry::After(_) | Retry::Soon | Retry::Backoff => {}
         }
+    }
+
+    /// No login before `until`.
+    pub fn hold_until(&mut self, cause: HoldCause, until: Timestamp) {
+        self.hold = Some(Hold { until, cause });
     }
 
     /// Nothing is to be tried with `credentials` any more.
@@ -159,7 +171,7 @@ impl Ledger {
     }
 
     /// An operator wants the seat back now.
-    pub fn reseat(&mut self) {
+    pub fn reclaim_now(&mut self) {
         self.unseated = false;
     }
 
@@ -198,7 +210,7 @@ impl Ledger {
                 let recent = |attempt: &&Attempt| now.duration_since(attempt.at) < span(budgets.window);
                 let count = self.attempts.iter().filter(recent).filter(|a| verified(a)).count();
                 let doublings = u32::try_from(count.saturating_sub(1)).unwrap_or(31);
-                let doubled = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+                let doubled = 1_u32 << doublings.min(10);
                 let last = self.attempts.iter().rfind(|a| verified(a));
                 last.map_or(now, |last| last.at + budgets.verification_gap.saturating_mul(doubled))
                     .max(free_at(budgets.verifications, &verified))
@@ -237,7 +249,7 @@ impl Ledger {
         self.attempts.retain(|attempt| now.duration_since(attempt.at) <= span(budgets.window));
         self.hold = self.hold.filter(|hold| hold.until > now);
         if let Some(hold) = &mut self.hold {
-            hold.until = hold.until.min(now + budgets.hold_off);
+            hold.until = hold.until.min(now + budgets.hold_off.max(HOUR));
         }
     }
 }

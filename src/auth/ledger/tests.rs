@@ -26,7 +26,7 @@ fn the_fifth_session_in_an_hour_waits_for_the_first_to_leave_the_window() {
     for minute in 0..4 {
         assert!(free(&ledger, Errand::Acquire, at(minute)) <= at(minute), "{minute}");
         ledger.begin(Errand::Acquire, at(minute));
-        ledger.granted(true);
+        ledger.granted(true, at(minute));
     }
     assert_eq!(free(&ledger, Errand::Acquire, at(4)), at(60));
     ledger.reconcile(&Budgets::default(), at(61));
@@ -63,7 +63,7 @@ fn renewals_have_a_budget_and_verifications_only_a_part_of_it() {
         now = free(&ledger, Errand::Verify, now).max(now);
         if now < at(60) {
             ledger.begin(Errand::Verify, now);
-            ledger.granted(true);
+            ledger.granted(true, now);
             verified.push(now);
         }
     }
@@ -88,7 +88,7 @@ fn refused_credentials_are_remembered_until_others_succeed() {
     );
     assert!(ledger.has_rejected(&wrong) && !ledger.has_rejected(&credentials()));
     ledger.begin(Errand::Acquire, at(1));
-    ledger.granted(true);
+    ledger.granted(true, at(1));
     assert!(!ledger.has_rejected(&wrong));
 }
 
@@ -125,7 +125,7 @@ fn kicks_in_a_row_are_answered_after_growing_gaps_and_forgiven_after_hours() {
         let reclaim = ledger.reclaim_at().unwrap();
         assert_eq!(reclaim.duration_since(now).as_mins(), gap);
         ledger.begin(Errand::Acquire, reclaim);
-        ledger.granted(true);
+        ledger.granted(true, now);
         assert_eq!(ledger.reclaim_at(), None);
         now = reclaim;
     }

@@ -10,7 +10,7 @@ use crate::auth::{
         Lost, Machine, Outage, Setback, Ticketed,
         doubt::{Cause, Doubt},
     },
-    source::{Grant, Means, Reached, Retry, SourceError},
+    source::{Grant, HoldCause, Means, Reached, Retry, SourceError},
     token::User,
     vault::StoredSession,
 };
@@ -23,10 +23,10 @@ impl Machine {
 
     /// The attempt begun at `asked` was granted.
     pub fn granted(&mut self, errand: Errand, grant: Grant, asked: Timestamp, now: Timestamp) {
-        self.record.ledger.granted(grant.opened);
+        self.record.ledger.granted(grant.opened, now);
         let renews_same = errand != Errand::Acquire;
         if let (true, Some(Doubt { cause: Cause::Denied(operation), .. })) = (renews_same, self.doubt) {
-            self.examinations.permit(operation);
+            self.examinations.verified(operation, grant.proves_bearer);
         }
         (self.setback, self.outage, self.ticket, self.doubt) = (None, None, None, None);
         self.falls_back = false;
@@ -41,6 +41,12 @@ impl Machine {
             Some(last) => (last.origin, last.user),
             None => (self.seat.bootstrap.clone(), User::default()),
         };
+        // A token that was handed over may be anybody's.
+        let user = if self.seat.is_handed && !renews_same { User::default() } else { user };
+        if self.seat.is_handed && renews_same {
+            // What came of it has taken its place: the one that was handed over is not to be taken up again.
+            self.record.ledger.reject(&self.seat.credentials);
+        }
         // A token that was handed over says nothing of its life: asking for more is how to learn it.
         let is_of_unknown_life = grant.expires_at.is_none() && !grant.opened && !renews_same;
         let session = StoredSession {
@@ -66,13 +72,19 @@ impl Machine {
         record.ledger.failed(error, &seat.credentials, &policy.budgets, now);
         let previous = self.setback.map(|setback| setback.delay);
         let mut delay = self.policy.delay(error, previous, self.random.f64());
+        if errand == Errand::Acquire && self.lease.is_some() {
+            // An operator wanted another session. The one that lives is renewed as if nothing had been.
+            return None;
+        }
         if errand == Errand::Acquire {
-            let count = self.ticket.take().map_or(0, |ticketed| ticketed.count);
+            let last = if error.reached() == Reached::No { None } else { self.ticket.take() };
+            let count = last.map_or(0, |ticketed| ticketed.count);
             if let SourceError::Penalty { ticket, .. } = error {
                 // The next ticket in a row says that the last wait was too short.
                 delay = delay.saturating_mul(1_u32.checked_shl(count).unwrap_or(u32::MAX)).min(LONGEST_WAIT);
                 let means = Means { ticket: Some(ticket.clone()), refresh: None };
                 self.ticket = Some(Ticketed { means, count: count + 1 });
+                self.record.ledger.hold_until(HoldCause::Penalty, now + delay);
             }
             let may_be_outage = error.reached() == Reached::Unknown && error.retry() == Retry::Backoff;
             self.outage = may_be_outage.then(|| Outage { probe_at: now + self.probe_gap(), seen: false });
@@ -82,7 +94,13 @@ impl Machine {
             return None;
         }
         self.falls_back = false;
-        self.setback = Some(Setback { delay, retry_at: now + delay });
+        let expires_at = self.lease.map(|lease| lease.expires_at);
+        let retry_at = match (error.retry(), expires_at) {
+            // What refuses these credentials once will refuse them again.
+            (Retry::Never, Some(expires_at)) => expires_at,
+            _ => now + delay,
+        };
+        self.setback = Some(Setback { delay, retry_at });
         match errand {
             Errand::Acquire => None,
             Errand::Renew | Errand::Verify => self.weigh(|doubt| Doubt::renewal_failed(doubt, error), now),

@@ -28,6 +28,8 @@ pub struct Doubt {
     pub cause: Cause,
     /// What to ask next.
     pub stage: Stage,
+    /// Whether an examination has found the token dead.
+    pub is_seen_dead: bool,
 }
 
 /// What speaks against a token.
@@ -72,7 +74,7 @@ pub enum Finding {
 impl Doubt {
     /// A new one.
     pub fn new(cause: Cause) -> Self {
-        Self { cause, stage: Stage::Examine }
+        Self { cause, stage: Stage::Examine, is_seen_dead: false }
     }
 
     fn at(self, stage: Stage) -> Finding {
@@ -90,7 +92,7 @@ impl Doubt {
                 Finding::Alive
             }
             (Cause::Restored | Cause::Refused | Cause::Denied(_) | Cause::Failing, _) => {
-                self.at(Stage::Verify)
+                Self { is_seen_dead: vitality == Vitality::Dead, ..self }.at(Stage::Verify)
             }
         }
     }
@@ -102,6 +104,12 @@ impl Doubt {
         match (doubt, refusal) {
             (Some(Self { stage: Stage::Verify, .. }), Some(_)) => Finding::Dead,
             (_, Some(status)) => Finding::Doubtful(Self::new(Cause::RenewalRefused(status))),
+            // Whatever a renewal by other means was refused for, this token is dead.
+            (Some(Self { stage: Stage::Verify, is_seen_dead: true, .. }), None)
+                if matches!(error.status(), Some(400..=407 | 409..=428)) =>
+            {
+                Finding::Dead
+            }
             // Tradovate: so is the token of a closed session answered, and so is everybody in an outage.
             (Some(doubt), None)
                 if doubt.stage == Stage::Verify && matches!(error.status(), Some(408 | 429 | 500..=599)) =>
@@ -128,6 +136,8 @@ pub struct Examinations {
     last: Option<Timestamp>,
     /// How many in a row have found the token alive.
     in_vain: u32,
+    /// Operations whose 401 without words was followed by a grant that proves nothing of the token before it.
+    verified: BTreeSet<&'static str>,
     /// Operations whose 401 without words means a missing permission: it was followed up once.
     permitted: BTreeSet<&'static str>,
     given_up: Option<Timestamp>,
@@ -155,6 +165,14 @@ impl Examinations {
     /// The token lives although this operation answers 401 without words.
     pub(super) fn permit(&mut self, operation: &'static str) {
         self.permitted.insert(operation);
+    }
+
+    /// A renewal was granted after this operation had answered 401 without words. Where that proves nothing of the
+    /// token that was refused, the same again with the new one does.
+    pub(super) fn verified(&mut self, operation: &'static str, proves_bearer: bool) {
+        if proves_bearer || !self.verified.insert(operation) {
+            self.permit(operation);
+        }
     }
 
     /// Whether a 401 without words from this operation says nothing any more.
@@ -189,17 +207,17 @@ mod tests {
     }
 
     fn at(cause: Cause, stage: Stage) -> Doubt {
-        Doubt { cause, stage }
+        Doubt { cause, stage, is_seen_dead: false }
     }
 
     #[test]
     fn an_examination_ends_the_doubt_or_leads_to_a_renewal() {
         for cause in [Cause::Refused, Cause::Denied("x"), Cause::Failing, Cause::Restored] {
             assert_eq!(Doubt::new(cause).examined(Vitality::Alive), Finding::Alive);
-            assert_eq!(
-                Doubt::new(cause).examined(Vitality::Dead),
-                Finding::Doubtful(at(cause, Stage::Verify))
-            );
+            let dead = Doubt { is_seen_dead: true, ..at(cause, Stage::Verify) };
+            assert_eq!(Doubt::new(cause).examined(Vitality::Dead), Finding::Doubtful(dead));
+            let refused = SourceError::UnexpectedStatus { status: 400 };
+            assert_eq!(Doubt::renewal_failed(Some(dead), &refused), Finding::Dead);
         }
         assert_eq!(Doubt::new(Cause::Restored).examined(Vitality::Unclear), Finding::Alive);
         for (status, vitality, finding) in [

@@ -32,8 +32,9 @@ impl Machine {
             self.examinations.permit(operation);
         }
         let lost = self.weigh(|_| doubt.examined(vitality), now);
-        // A request and an examination have both found it dead: a proof that must be waited for is not waited for.
+        // Examined and found dead: a further proof that must be waited for is not waited for.
         let verify_at = self.record.ledger.earliest(Errand::Verify, &self.policy.budgets, now);
+        let verify_at = verify_at.max(self.patience(now));
         if lost.is_none() && vitality == Vitality::Dead && verify_at > now + LONGEST_DOUBT {
             return self.lose(now);
         }
@@ -87,7 +88,8 @@ impl Machine {
             self.record.ledger.reject(&self.seat.credentials);
         }
         if let Some(session) = &mut self.record.session {
-            session.expires_at = session.expires_at.min(now);
+            // Dead for every clock, this one set back too.
+            session.expires_at = Timestamp::MIN;
         }
         // The login that follows is a call of its own: its first try owes nothing to the renewal's failure.
         (self.doubt, self.setback, self.falls_back) = (None, None, false);

@@ -79,6 +79,8 @@ pub struct Machine {
 pub struct Seat {
     /// Recognises the credentials.
     pub credentials: Fingerprint,
+    /// Recognises what a refresh token descends from.
+    pub seed: Fingerprint,
     /// Where a session begins.
     pub bootstrap: Origin,
     /// Whether acquiring opens no session and costs nothing: a token is handed over.
@@ -184,7 +186,7 @@ impl Machine {
     /// The newest refresh token is known before anything else of an answer is looked at: whatever is wrong with the
     /// rest, the one before it is worth nothing any more.
     pub fn keep_refresh(&mut self, refresh: SecretString) {
-        self.record.refresh = Some(StoredRefresh { token: refresh, seed: self.seat.credentials.clone() });
+        self.record.refresh = Some(StoredRefresh { token: refresh, seed: self.seat.seed.clone() });
     }
 
     /// The session that requests may use now.
@@ -230,10 +232,10 @@ impl Machine {
         self.record.session = None;
     }
 
-    /// A refresh token that came from other credentials is worth nothing with these.
+    /// A refresh token that descends from another is worth nothing here.
     fn forget_foreign_means(&mut self) {
-        let credentials = &self.seat.credentials;
-        self.record.refresh.take_if(|refresh| refresh.seed != *credentials);
+        let seed = &self.seat.seed;
+        self.record.refresh.take_if(|refresh| refresh.seed != *seed);
     }
 
     fn take_up(&mut self, issued_at: Timestamp, expires_at: Timestamp) {

@@ -26,22 +26,39 @@ impl Machine {
             Order::Renew | Order::Acquire if self.record.pause.is_some() => Err(Declined::Paused),
             Order::Renew if self.lease.is_none() => Err(Declined::NoToken),
             Order::Renew => self.permitted(Errand::Renew, now).map(Some),
+            Order::Acquire if self.seat.is_handed && self.is_spent() => Err(Declined::SameToken),
             Order::Acquire => self.permitted(Errand::Acquire, now).map(Some),
             Order::Pause { until } => {
                 self.record.pause = Some(Pause { until });
                 Ok(None)
             }
             Order::Resume => {
-                self.resume();
-                self.record.ledger.reseat();
+                if self.record.pause.is_some() {
+                    self.resume();
+                }
+                self.record.ledger.reclaim_now();
                 Ok(None)
             }
         }
     }
 
+    /// Whether the token that is handed over has been renewed since, or is dead.
+    fn is_spent(&self) -> bool {
+        self.record.ledger.has_rejected(&self.seat.credentials)
+    }
+
+    /// Whether the session came of the token that is handed over now.
+    fn is_taken_up(&self) -> bool {
+        self.seat.is_handed && self.record.opened_with.as_ref() == Some(&self.seat.credentials)
+    }
+
     /// The pause is over. Whoever had the seat meanwhile may have closed this session.
     pub fn resume(&mut self) {
         self.record.pause = None;
+        if self.seat.is_handed && !self.is_taken_up() {
+            // Another token was handed over meanwhile.
+            self.lease = None;
+        }
         if self.lease.is_some() {
             self.doubt = Some(Doubt::new(Cause::Restored));
         }

@@ -98,15 +98,12 @@ impl Machine {
     fn keep(&self, lease: Lease, now: Timestamp) -> Plan {
         let ledger = &self.record.ledger;
         let budget = ledger.earliest(Errand::Renew, &self.policy.budgets, now);
-        let retry_at = self.setback.map(|setback| setback.retry_at);
-        // Tradovate: after a 423 no call at all, for an hour.
-        let locked = ledger.hold().filter(|(cause, _)| *cause == HoldCause::Locked).map(|(_, until)| until);
-        let patience = retry_at.max(locked).unwrap_or(now);
+        let patience = self.patience(now);
         // A renewal that fell back is the same one, asked for elsewhere.
         let due = if self.falls_back { now } else { lease.renew_at };
         let renew = (Step::Attempt(Errand::Renew), due.max(budget).max(patience));
         let follow_up = self.doubt.map(|doubt| match doubt.stage {
-            Stage::Examine => (Step::Examine, self.examinations.next_at(now).max(locked.unwrap_or(now))),
+            Stage::Examine => (Step::Examine, self.examinations.next_at(now).max(self.locked_until(now))),
             Stage::Verify => {
                 let free = ledger.earliest(Errand::Verify, &self.policy.budgets, now);
                 (Step::Attempt(Errand::Verify), free.max(patience))
@@ -117,12 +114,23 @@ impl Machine {
         let overdue = lease.renew_at <= now;
         let (state, reason) = match () {
             () if overdue && budget > now => (State::Overdue, Reason::RenewalBudget),
-            () if overdue && retry_at.is_some() => (State::Overdue, Reason::Failing),
+            () if overdue && self.setback.is_some() => (State::Overdue, Reason::Failing),
             () if self.doubt.is_some() => (State::Live, Reason::Suspected),
             () => (State::Live, Reason::Well),
         };
         let until = if overdue { lease.expires_at } else { lease.renew_at.min(lease.expires_at) };
         Plan { state, reason, action: Action::At(step, at), until: Some(until) }
+    }
+
+    /// Before when no renewal is tried.
+    pub(super) fn patience(&self, now: Timestamp) -> Timestamp {
+        self.setback.map_or(now, |setback| setback.retry_at).max(self.locked_until(now))
+    }
+
+    /// Tradovate: after a 423 no call at all, for an hour.
+    fn locked_until(&self, now: Timestamp) -> Timestamp {
+        let hold = self.record.ledger.hold().filter(|(cause, _)| *cause == HoldCause::Locked);
+        hold.map_or(now, |(_, until)| until)
     }
 
     /// No token lives: when a session may be opened.

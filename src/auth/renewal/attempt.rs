@@ -7,7 +7,7 @@ use crate::{
         ledger::Errand,
         machine::Lost,
         renewal::Renewer,
-        source::{Loss, SourceError, TokenSource},
+        source::{Loss, SourceError, TokenSource, Vitality},
     },
     bearer::Bearer,
 };
@@ -60,7 +60,8 @@ impl<S: TokenSource> Renewer<S> {
     pub(super) async fn examine(&mut self) {
         let Some(published) = &self.published else { return };
         let origin = self.machine.session_origin().clone();
-        let vitality = self.source.examine(&published.bearer, &origin).await;
+        let examined = self.source.examine(&published.bearer, &origin);
+        let vitality = timeout(self.policy.attempt_timeout, examined).await.unwrap_or(Vitality::Unclear);
         tracing::debug!(?vitality, "examined the token");
         let lost = self.machine.examined(vitality, self.clock.now());
         self.mourn(lost).await;

@@ -241,6 +241,7 @@ impl World {
             origin: None,
             refresh: None,
             opened: login,
+            proves_bearer: !login,
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Renewer<S> {
     /// What readers see now.
     published: Option<Published>,
     status: Status,
+    /// When to store again what could not be stored.
+    store_again: Option<tokio::time::Instant>,
 }
 
 /// What a [`Renewer`] is made of.
@@ -121,6 +123,7 @@ impl<S: TokenSource> Renewer<S> {
             policy,
             published: None,
             status,
+            store_again: None,
         }
     }
 
@@ -180,23 +183,24 @@ impl<S: TokenSource> Renewer<S> {
 
     /// Waits for whatever is next. Cancel safe.
     async fn event(&mut self, plan: Plan) -> Event<S> {
-        let Self { machine, publisher, clock, orders, changes, status, .. } = self;
+        let Self { machine, publisher, clock, orders, changes, store_again, .. } = self;
         let due = match plan.action {
             Action::At(_, at) => plan.until.map_or(at, |until| at.min(until)),
             Action::Stop => plan.until.unwrap_or_else(|| clock.now() + LONGEST_SLEEP),
         };
         let store = async {
-            match status.store_trouble {
-                Some(_) => tokio::time::sleep(STORE_AGAIN).await,
+            match *store_again {
+                Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
         let permits = |operation| machine.permits(operation);
         tokio::select! {
             biased;
+            // First, so that no number of orders keeps a renewal from its time.
+            () = clock.sleep_until(due) => Event::Woken,
             request = orders.next() => Event::Ordered(request),
             Some(change) = changes.recv() => Event::Changed(change),
-            () = clock.sleep_until(due) => Event::Woken,
             () = store => Event::StoreAgain,
             heard = publisher.heard(machine.generation(), machine.listens(), permits) => Event::Heard(heard),
         }
@@ -224,7 +228,8 @@ impl<S: TokenSource> Renewer<S> {
             Step::Attempt(errand) => drop(self.attempt(errand).await),
             Step::Examine => self.examine().await,
             Step::Probe => {
-                let is_well = self.source.is_well().await;
+                let is_well =
+                    timeout(self.policy.attempt_timeout, self.source.is_well()).await.unwrap_or(false);
                 tracing::debug!(is_well, "asked whether upstream is there");
                 let lost = self.machine.probed(is_well, self.clock.now());
                 self.mourn(lost).await;
@@ -304,6 +309,7 @@ impl<S: TokenSource> Renewer<S> {
             (None, Some(_)) => tracing::info!("the session is stored again"),
             (Some(_), Some(_)) | (None, None) => {}
         }
+        self.store_again = trouble.is_some().then(|| tokio::time::Instant::now() + STORE_AGAIN);
         self.status.store_trouble = trouble;
     }
 }
@@ -321,6 +327,7 @@ enum Event<S> {
 fn seat<S: TokenSource>(source: &S, record: &Record) -> Seat {
     Seat {
         credentials: source.fingerprint(&record.key),
+        seed: source.seed(&record.key),
         bootstrap: source.origin().clone(),
         is_handed: source.is_handed(),
     }
@@ -331,8 +338,9 @@ fn believed<S: TokenSource>(policy: RenewalPolicy, source: &S) -> RenewalPolicy 
     RenewalPolicy { longest_life: source.longest_life().unwrap_or(policy.longest_life), ..policy }
 }
 
-/// How long an attempt that is under way may go on after the order to stop.
-pub const GRACE: Duration = Duration::from_secs(3);
+/// How long an attempt that is under way may go on after the order to stop: less than the 10 s after which a container
+/// engine insists, since the answer may carry the only refresh token that is still good.
+pub const GRACE: Duration = Duration::from_secs(8);
 
 /// How soon after a failure the session is stored again.
 const STORE_AGAIN: Duration = Duration::from_secs(30);

@@ -107,6 +107,7 @@ impl Scripted {
             origin,
             refresh: None,
             opened: true,
+            proves_bearer: call == Call::Renew,
         })
     }
 }

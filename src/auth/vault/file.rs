@@ -80,6 +80,11 @@ impl SessionFile {
         Ok(aside)
     }
 
+    /// Writes that have begun and not ended, each on a thread of its own.
+    pub(super) fn under_way(&self) -> usize {
+        Arc::strong_count(&self.done) - 1
+    }
+
     /// The right to make the next write, on whatever thread.
     pub(super) fn writer(&self) -> Writer {
         let turn = self.begun.fetch_add(1, Ordering::Relaxed) + 1;

@@ -137,6 +137,10 @@ impl Vault {
         }
         let Self::File(vault) = self else { return Ok(()) };
         let bytes = vault.encode(record).map_err(|error| error.to_string())?;
+        // Threads are few, and a disk that hangs would keep each: name lookups need some too.
+        if vault.file.under_way() >= MOST_WRITES {
+            return Err("the disk has not answered the last writes yet".to_owned());
+        }
         let write = vault.file.writer();
         let written = tokio::task::spawn_blocking(move || write.replace(&bytes));
         match tokio::time::timeout(PATIENCE, written).await {
@@ -233,6 +237,9 @@ impl FileVault {
         }
     }
 }
+
+/// Writes that may hang at once.
+const MOST_WRITES: usize = 4;
 
 /// How long a disk may take before the session goes on without it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -71,7 +71,16 @@ impl<R: ResourceServer> RefreshClient<R> {
         // Told as a length, but told onwards as an instant of the server's clock, like everybody's.
         let answered = server_date.unwrap_or(asked);
         let expires_at = life.and_then(|life| answered.checked_add(life).ok());
-        Ok(Grant { token, expires_at, server_date, user: None, origin, refresh: next, opened })
+        Ok(Grant {
+            token,
+            expires_at,
+            server_date,
+            user: None,
+            origin,
+            refresh: next,
+            opened,
+            proves_bearer: false,
+        })
     }
 }
 
@@ -130,6 +139,12 @@ impl<R: ResourceServer> TokenSource for RefreshClient<R> {
             client_secret.expose_secret().as_bytes(),
             self.seed.expose_secret().as_bytes(),
         ])
+    }
+
+    /// Without the client's secret, which may change while the chain of refresh tokens goes on.
+    fn seed(&self, key: &FingerprintKey) -> Fingerprint {
+        let seed = self.seed.expose_secret().as_bytes();
+        key.fingerprint(&[b"oauth2", self.registration.client_id.as_bytes(), seed])
     }
 }
 

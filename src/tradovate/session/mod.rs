@@ -78,7 +78,8 @@ impl Api {
         match status.as_u16() {
             401 if body.trim_ascii().is_empty() => Vitality::Unclear,
             401 => Vitality::Dead,
-            408 | 429 => Vitality::Unclear,
+            // A host of the wrong kind answers 404 or 421, whatever the token.
+            404 | 408 | 421 | 429 => Vitality::Unclear,
             _ if status.is_server_error() || status.is_redirection() => Vitality::Unclear,
             _ => Vitality::Alive,
         }

@@ -101,6 +101,7 @@ pub(crate) fn decode(
         origin: answer.api_hosts.and_then(|hosts| steering.named(&hosts, secrets)),
         refresh: None,
         opened: call == Call::Acquire,
+        proves_bearer: call == Call::Renew,
     })
 }
 

@@ -21,6 +21,7 @@ fn at(minute: i64) -> Timestamp {
 fn seat_of(record: &Record, password: &[u8]) -> Seat {
     Seat {
         credentials: record.key.fingerprint(&[password]),
+        seed: record.key.fingerprint(&[password]),
         bootstrap: "https://demo.tradovateapi.com".parse().unwrap(),
         is_handed: false,
     }
@@ -44,6 +45,7 @@ fn grant(minutes: i64, now: Timestamp) -> Grant {
         origin: None,
         refresh: None,
         opened: true,
+        proves_bearer: true,
     }
 }
 

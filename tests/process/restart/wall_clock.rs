@@ -29,11 +29,11 @@ fn a_clock_that_is_set_costs_neither_a_login_nor_a_renewal() {
     let command = || faked(&serve(state.path(), &broker.origin()), library, &offset);
     let proxy = Proxy::start_ready(command());
     let left = seconds_left(&proxy.status());
-    let shown = hour(&proxy.status());
+    let start = hour(&proxy.status());
     // Beyond the life of the token, back to before it was granted, and as no clock should be.
     for (offset, hours) in [("+3h", 3), ("-5h", -5), ("+9000h", 9000)] {
         shows(offset);
-        until("the clock to be set", || (hour(&proxy.status()) - shown == hours).then_some(()));
+        until("the clock to be set", || (hour(&proxy.status()) - start == hours).then_some(()));
         proxy.serves();
         let now = seconds_left(&proxy.status());
         assert!((left - 120..=left).contains(&now), "{now} s of {left} are left at {offset}");

@@ -1,4 +1,4 @@
-//! The wall clock is set while the proxy runs. That no decision goes by it is tested where the
+//! The wall clock is set while the proxy runs, and between two runs. That no decision goes by it is tested where the
 //! clock is made; here is the real one, seen through a library that shows this process another.
 
 use std::{fs, path::Path, process::Command};
@@ -9,6 +9,7 @@ use crate::support::{
     broker::Broker,
     patience::until,
     proxy::{Proxy, serve},
+    state::stored,
     tool::faketime,
 };
 
@@ -37,6 +38,21 @@ fn a_clock_that_is_set_costs_neither_a_login_nor_a_renewal() {
         proxy.serves();
         let now = seconds_left(&proxy.status());
         assert!((left - 120..=left).contains(&now), "{now} s of {left} are left at {offset}");
+    }
+    stored(state.path());
+    proxy.process.kill();
+
+    // To the next process the token would seem to have expired, then to live for longer than tokens do.
+    for offset in ["+9004h", "-5h"] {
+        shows(offset);
+        let next = Proxy::start(command());
+        next.serves();
+        let now = seconds_left(&next.status());
+        assert!(
+            (left - 120..=left).contains(&now),
+            "{now} s of {left} are left to the next process at {offset}"
+        );
+        next.process.kill();
     }
     assert_eq!((broker.logins(), broker.renewals()), (1, 0));
 }

@@ -14,7 +14,7 @@ use crate::support::{
     tool::{has_strace, straced},
 };
 
-/// Two records are written, each with two opens, one write, two syncs and one rename.
+/// At least two records are written, each with two opens, one write, two syncs and one rename.
 const CALLS: [(&str, u32); 4] = [("openat", 4), ("write", 2), ("fsync", 4), ("rename", 2)];
 
 #[test]
@@ -25,10 +25,10 @@ fn a_login_survives_a_kill_before_each_call() {
     }
     let broker = Broker::start();
     let mut seen = BTreeSet::new();
-    for (call, count) in CALLS {
-        for nth in 1..=count {
+    for (call, least) in CALLS {
+        for nth in 1.. {
             let state = narrow();
-            assert!(!survives(state.path(), &broker, call, nth, 0), "{call} {nth} was never made");
+            let survives = survives(state.path(), &broker, call, nth, 0);
             let left = left_behind(state.path());
             let has_session = matches!(left, Left::Session(_));
             seen.insert(match left {
@@ -38,9 +38,11 @@ fn a_login_survives_a_kill_before_each_call() {
             });
             assert_eq!(recovers(state.path(), &broker), usize::from(!has_session), "{call} {nth}");
             assert_eq!(recovers(state.path(), &broker), 0, "{call} {nth}");
+            if survives {
+                assert!(nth > least, "{call} was made {} times", nth - 1);
+                break;
+            }
         }
-        let state = narrow();
-        assert!(survives(state.path(), &broker, call, count + 1, 0), "{call} is made more often");
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["attempt", "nothing", "session"]);
 }
@@ -56,8 +58,8 @@ fn a_renewal_survives_a_kill_before_each_call() {
     assert_eq!(recovers(state.path(), &broker), 1);
     let (mut renewed, mut kept) = (0, 0);
     let mut aged = String::new();
-    for (call, count) in CALLS {
-        for nth in 1..=count + 1 {
+    for (call, least) in CALLS {
+        for nth in 1.. {
             let record = stored(state.path());
             let token = record["session"]["token"].as_str().unwrap().to_owned();
             if token != aged {
@@ -65,17 +67,21 @@ fn a_renewal_survives_a_kill_before_each_call() {
                 aged.clone_from(&token);
             }
             let generation = record["generation"].as_u64().unwrap();
-            assert_eq!(survives(state.path(), &broker, call, nth, generation), nth > count, "{call} {nth}");
+            let survives = survives(state.path(), &broker, call, nth, generation);
             match left_behind(state.path()) {
                 Left::Session(next) if next == token => kept += 1,
                 Left::Session(_) => renewed += 1,
                 left @ (Left::Nothing | Left::Attempt) => panic!("{call} {nth}: {left:?}"),
             }
             assert_eq!(broker.logins(), 1, "{call} {nth}");
+            if survives {
+                assert!(nth > least, "{call} was made {} times", nth - 1);
+                break;
+            }
         }
     }
-    // The new token is there exactly if its rename was made: before two of each four calls on the way, or after all.
-    assert_eq!((kept, renewed), (10, 6));
+    // The new token is there exactly if its rename was made: ten of the calls come before that.
+    assert!(kept >= 10 && renewed >= CALLS.len(), "{kept} times the old token, {renewed} times the new one");
     assert_eq!(recovers(state.path(), &broker), 0);
 }
 

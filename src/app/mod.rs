@@ -220,3 +220,6 @@ async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError
 async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|source| AppError::Bind { what, flag, address, source })
 }
+
+#[cfg(test)]
+mod tests;

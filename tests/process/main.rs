@@ -8,17 +8,21 @@
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
+//! - [`crash`]: what it knows when the last one was killed, at every step of what it did
+//! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
 //! - [`documents`]: that the documents speak of this program
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
+mod crash;
 mod documents;
 mod drain;
 mod leaks;
 mod reload;
 mod restart;
+mod rivals;
 mod startup;
 mod stock_client;
 mod support;

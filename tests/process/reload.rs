@@ -78,7 +78,7 @@ fn the_sandbox_outlives_a_closed_terminal() {
     let any = "127.0.0.1:0";
     for arguments in [
         vec!["sandbox", "--listen", any, "--admin-listen", any, "--api-listen", any],
-        vec!["sandbox", "--api-only", "--api-listen", any],
+        vec!["sandbox", "--api-only", "--api-listen", any, "--api-tls-listen", any],
     ] {
         let sandbox = Process::start(program(&arguments));
         let api = address_in(&sandbox.line("simulated API"), "http://");

@@ -7,3 +7,5 @@ mod kept_in_memory;
 mod memory;
 mod sealed;
 mod session;
+mod storm;
+mod wall_clock;

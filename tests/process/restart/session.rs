@@ -33,29 +33,6 @@ fn one_login_serves_the_process_and_its_successors() {
 }
 
 #[test]
-fn twenty_quick_restarts_cost_no_login() {
-    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
-    let command = || serve(state.path(), &api.origin());
-    let first = Proxy::start_ready(command());
-    stored(state.path());
-    assert_eq!(first.stop().code, Some(0));
-    for round in 0..20 {
-        let proxy = Proxy::start(command());
-        // In service, and not; gently, and not.
-        if round % 3 == 0 {
-            proxy.serves();
-        }
-        let signal = if round % 2 == 0 { Signal::TERM } else { Signal::KILL };
-        proxy.process.signal(signal);
-        let code = proxy.process.end().code;
-        assert_eq!(code, (signal == Signal::TERM).then_some(0), "round {round}");
-    }
-    Proxy::start(command()).serves();
-    assert_eq!(api.logins(), 1);
-    assert_eq!(api.requests("auth/renewaccesstoken").len(), 0);
-}
-
-#[test]
 fn a_damaged_file_is_set_aside_and_costs_one_login() {
     let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
     let command = || serve(state.path(), &api.origin());

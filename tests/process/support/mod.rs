@@ -1,8 +1,10 @@
-//! Processes, their state on the disk, the plainest of HTTP clients, and patience.
+//! Processes, their state on the disk, the broker in front of them, the plainest of HTTP clients, and patience.
 
 pub(crate) mod api;
+pub(crate) mod broker;
 pub(crate) mod http;
 pub(crate) mod patience;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod state;
+pub(crate) mod tool;

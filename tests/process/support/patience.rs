@@ -16,6 +16,14 @@ pub(crate) fn until<T>(what: impl Display, mut ask: impl FnMut() -> Option<T>) -
     }
 }
 
+/// Lets so much time pass, for no event: to choose the moment of what comes next.
+pub(crate) fn linger(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
 /// How long anything may take on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 

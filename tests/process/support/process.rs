@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
 };
@@ -41,8 +41,20 @@ pub(crate) fn run(command: Command) -> Ended {
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// One that reads what it is to do from its standard input.
+    pub(crate) fn start_led(mut command: Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut process = Self::spawn(command);
+        let input = process.child.stdin.take().unwrap();
+        (process, input)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let printed = Arc::new(Printed::default());
         collect(child.stdout.take().unwrap(), &printed, |text| &mut text.stdout);
         collect(child.stderr.take().unwrap(), &printed, |text| &mut text.stderr);
@@ -84,6 +96,12 @@ impl Process {
         let code = self.child.wait().unwrap().code();
         let mut text = self.printed.text.lock().unwrap();
         Ended { code, stdout: std::mem::take(&mut text.stdout), stderr: std::mem::take(&mut text.stderr) }
+    }
+
+    /// Ends it as a crash does: at once, wherever it is.
+    pub(crate) fn kill(self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.end().code, None);
     }
 
     /// Asks for the end as a service manager does, and waits for it.

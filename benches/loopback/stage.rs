@@ -21,6 +21,7 @@ use tradovate_proxy::{
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     sandbox::{CREDENTIALS, Options, Rules, Sandbox},
+    tradovate::Hosts,
 };
 
 use crate::machine;
@@ -157,7 +158,11 @@ async fn proxy(
     let config = Config::load(Purpose::Sandbox, &Flags::default(), &Environment::from_iter(settings))?;
     let seat = Seat {
         environment: "sandbox",
-        source: Source::login(&config, CREDENTIALS.for_login(), format!("http://{api}").parse()?)?,
+        source: Source::login(
+            &config,
+            CREDENTIALS.for_login(),
+            Hosts::Fixed(format!("http://{api}").parse()?),
+        )?,
         vault: Vault::Memory,
         clock: Clock::system(),
     };

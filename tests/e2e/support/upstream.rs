@@ -37,7 +37,8 @@ pub(crate) async fn raw_with(settings: impl FnOnce(Setup) -> Setup) -> (RawUpstr
     (upstream, proxy)
 }
 
-/// Listens until it is dropped. It answers session calls by itself; every other request goes to the test.
+/// Listens until it is dropped. It answers session calls by itself, and that a token lives (`user/list`); every other
+/// request goes to the test.
 #[derive(Debug)]
 pub(crate) struct RawUpstream {
     pub(crate) address: SocketAddr,
@@ -208,6 +209,11 @@ async fn attend(mut stream: TcpStream, mut inbox: Vec<u8>, connection: usize, de
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{grant}", grant.len());
             // The proxy may have left; its own tests see to that.
             let _ = stream.write_all(answer.as_bytes()).await;
+            continue;
+        }
+        if target.ends_with("/user/list") {
+            // The proxy asks whether its token lives, which it does.
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").await;
             continue;
         }
         let requests = desk.requests.clone();

@@ -21,6 +21,7 @@ mod clocks;
 mod forwarding;
 mod headers;
 mod hosts;
+mod load;
 mod observability;
 mod other_api;
 mod outcomes;

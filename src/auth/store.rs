@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     auth::{
+        machine::Step,
         signs::{Heard, Sign, Signs},
         state::Status,
         token::{Generation, Session},
@@ -140,6 +141,24 @@ impl Reader {
     /// An answer said nothing against the session. In the usual case one load of what nobody writes.
     pub fn report_well(&self) {
         self.shared.signs.report_well();
+    }
+
+    /// Whether there is a session newer than `generation` by now; if one is being asked for at this moment, waits for
+    /// what comes of that, at most for `patience`. Cancel safe.
+    pub async fn is_replaced(&self, generation: Generation, patience: Duration) -> bool {
+        let mut status = self.shared.status.subscribe();
+        let newer = || self.current().is_some_and(|current| current.generation > generation);
+        let told = status.wait_for(|status| newer() || !self.is_asking(status));
+        // In vain or not, what counts is what is published then.
+        let _ = tokio::time::timeout(patience, told).await;
+        newer()
+    }
+
+    /// Whether an attempt is under way: it was to be made by now, and nobody has told yet what came of it.
+    fn is_asking(&self, status: &Status) -> bool {
+        status
+            .next
+            .is_some_and(|(step, at)| matches!(step, Step::Attempt(_)) && at <= self.shared.clock.now())
     }
 
     /// Waits for a session newer than `generation`, at most for `patience`. Cancel safe.

@@ -39,9 +39,10 @@
 //! | `PATCH /sandbox/rules` | some of them, to be changed (`POST` does too); answers all |
 //! | `GET /sandbox/faults` | the [`Fault`]s that wait |
 //! | `POST /sandbox/faults` | one more, e.g. `{"path": "order/placeorder", "handled": true, "action": "reset"}` |
-//! | `DELETE /sandbox/faults` | forgets them |
+//! | `DELETE /sandbox/faults` | forgets them, and lets those requests go on that one delays |
 //! | `GET /sandbox/requests` | the [`Record`] of every request seen; `?path=<end of path>&after=<sequence>` |
 //! | `DELETE /sandbox/requests` | forgets them |
+//! | `GET /sandbox/tally` | the [`Tally`] of all requests, forgotten ones too, by what their bearer was worth |
 //! | `GET /sandbox/sessions` | every session ever opened |
 //! | `POST /sandbox/sessions` | logs the user in elsewhere, which may close the oldest session |
 //! | `POST /sandbox/sessions/evict` | closes `{"session": 1}`, or the oldest open one |
@@ -76,6 +77,7 @@ pub use control::{
     Control,
     faults::{Action, Fault},
     journal::{Bearer, Body, KEPT, KEPT_BODY, Record},
+    tally::Tally,
 };
 pub use options::{CREDENTIALS, Client, Credentials, EDGETAG, Options};
 pub use rules::{

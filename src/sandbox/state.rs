@@ -10,7 +10,7 @@ use crate::{
     sandbox::{
         api::edgetag::EdgeTag,
         book::Book,
-        control::{faults::Faults, journal::Journal},
+        control::{faults::Faults, journal::Journal, tally::Tally},
         rules::Rules,
         sessions::Sessions,
     },
@@ -56,6 +56,7 @@ pub(crate) struct State {
     pub(crate) book: Book,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
+    pub(crate) tally: Tally,
 }
 
 impl State {
@@ -68,6 +69,7 @@ impl State {
             book: Book::new(now),
             faults: Faults::default(),
             journal: Journal::default(),
+            tally: Tally::default(),
         }
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
-//! size; [`session`], time; [`stock_clients`], those that log in by themselves; [`observability`]; and [`other_api`],
-//! in front of another API than Tradovate's.
+//! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
+//! [`stock_clients`], those that log in by themselves; [`observability`]; and [`other_api`], in front of another API than
+//! Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,11 +19,14 @@ mod support;
 
 mod answers;
 mod clocks;
+mod doubts;
 mod forwarding;
 mod headers;
 mod hosts;
+mod load;
 mod observability;
 mod other_api;
+mod outages;
 mod outcomes;
 mod refusals;
 mod rotation;

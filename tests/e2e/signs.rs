@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tradovate_proxy::{
     auth::State,
-    sandbox::{Action, Fault, OldToken},
+    sandbox::{Action, Fault, OldToken, Record},
 };
 
 use crate::support::{
@@ -13,10 +13,11 @@ use crate::support::{
     client::write,
     stage::{ORDER, Stage, Way},
     upstream::raw,
-    wait::PATIENCE,
+    wait::{PATIENCE, within},
 };
 
 const READ: &str = "GET /v1/account/list";
+const RENEWAL: &str = "auth/renewaccesstoken";
 const ORDERS: &str = "POST /v1/order/placeorder";
 
 #[tokio::test]
@@ -68,6 +69,8 @@ async fn a_307_to_a_trusted_host_moves_the_session_and_a_read_goes_there_once_mo
     let answer = client.answer().await;
     assert_eq!((answer.status(), answer.outcome()), (200, None));
 
+    // Two hosts that point at each other must not move the session with every request: so this is a while later.
+    upstream.clock.advance(Duration::from_secs(11)).unwrap();
     // An order's caller is told, and only what is asked next goes there.
     let before = proxy.session.last().unwrap().generation;
     client.send(write(ORDERS, ORDER)).await;
@@ -149,6 +152,33 @@ async fn a_401_to_a_token_that_has_been_replaced_since_sends_a_read_once_more_an
     upstream.request().await.answer(denied).await;
     assert_eq!(client.answer().await.status(), 401);
     upstream.is_untouched();
+}
+
+#[tokio::test]
+async fn a_read_that_is_refused_while_the_next_token_is_on_its_way_waits_for_that() {
+    let stage = Stage::with(Way::Plain, |setup| setup.with("TRADOVATE_PROXY_TIMEOUT_TOKEN", "20s")).await;
+    stage.control().change_rules(|rules| rules.old_token = OldToken::Dies);
+    let refused = Action::Respond { status: 503, headers: Vec::new(), body: String::new() };
+    for (action, status) in [(Action::Pass, 200), (refused, 401)] {
+        // The broker has done its work, so that the old token is dead, and keeps the answer back.
+        stage.control().inject(Fault::next(RENEWAL, action).handled().delayed_ms(60_000));
+        stage.clock.advance(Duration::from_secs(70 * 60)).unwrap();
+        stage.control().wait_for_requests(RENEWAL, 1).await;
+        let mut reader = stage.client().await;
+        reader.send(write(READ, "")).await;
+        let is_refused = |seen: &Record| seen.bearer.is_some_and(|bearer| bearer.refused.is_some());
+        within(
+            "the read",
+            stage.control().seen(|seen| seen.path().ends_with("account/list") && is_refused(seen)),
+        )
+        .await;
+        // An order does not wait: what it was told is what became of it.
+        let told = stage.ask(ORDERS, ORDER).await;
+        assert_eq!((told.status(), told.outcome()), (401, Some("answered")));
+        stage.control().clear_faults();
+        assert_eq!(reader.answer().await.status(), status);
+        stage.control().forget_requests();
+    }
 }
 
 #[tokio::test]

@@ -122,19 +122,22 @@ impl Tried {
 
     /// Whether it was refused, or redirected, for what another session would be sent with by now.
     async fn is_outdated(&self, worker: &Worker, observation: &mut Observation<'_>) -> bool {
-        if self.answer.status() == StatusCode::UNAUTHORIZED {
-            return worker.token().is_ok_and(|session| session.generation > self.generation);
-        }
-        if self.moved_to().is_none() {
-            return false;
-        }
-        // Where a `Location` may lead is for the renewer to judge. If it trusts this one it publishes the session
-        // anew, at that origin; if it does not, nothing comes.
         let begun = Instant::now();
-        let patience = MOVE.min(worker.proxy.timeouts.token);
-        let newer = worker.proxy.session.newer_than(self.generation, patience).await;
+        let (session, patience) = (&worker.proxy.session, worker.proxy.timeouts.token);
+        let is_outdated = if self.answer.status() == StatusCode::UNAUTHORIZED {
+            // Tradovate: whether a renewal ends the token before it is stated nowhere. If it does, that token is dead
+            // while the answer with the next one is on its way to us.
+            session.is_replaced(self.generation, patience).await
+        } else if self.moved_to().is_some() {
+            // Where a `Location` may lead is for the renewer to judge. If it trusts this one it publishes the session
+            // anew, at that origin; if it does not, nothing comes.
+            let newer = session.newer_than(self.generation, patience.min(MOVE)).await;
+            newer.is_some_and(|session| *session.origin != *self.origin)
+        } else {
+            return false;
+        };
         observation.was_elsewhere(begun.elapsed());
-        newer.is_some_and(|session| *session.origin != *self.origin)
+        is_outdated
     }
 }
 

@@ -63,7 +63,7 @@ fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -
         // Tradovate: empty, with `Content-Length: 0` and no `Retry-After`.
         return Err(Reply::empty(StatusCode::TOO_MANY_REQUESTS));
     }
-    if let Some(home) = state.rules.home_host.as_deref().filter(|home| is_astray(call, home)) {
+    if let Some(home) = state.rules.home_host.as_deref().filter(|_| is_astray(call, &state.rules)) {
         return Err(Reply::moved(call.sent_to.at(home)));
     }
     if lacks_permission(call.path, &state.rules) {
@@ -83,10 +83,11 @@ fn route(state: &mut State, call: &Call<'_>, verdict: Verdict, now: Timestamp) -
     }
 }
 
-/// Tradovate: a request to another host than the user's is answered 307; logging in and renewing go on working at the
-/// bootstrap hosts.
-fn is_astray(call: &Call<'_>, home: &str) -> bool {
-    call.path != "auth/renewaccesstoken" && !call.sent_to.host().eq_ignore_ascii_case(home)
+/// Whether a request with a good bearer was sent to another host than the user's. Tradovate: it is answered 307; logging
+/// in and renewing go on working at the bootstrap hosts.
+pub(crate) fn is_astray(call: &Call<'_>, rules: &Rules) -> bool {
+    let is_home = |home: &str| call.sent_to.host().eq_ignore_ascii_case(home);
+    call.path != "auth/renewaccesstoken" && rules.home_host.as_deref().is_some_and(|home| !is_home(home))
 }
 
 fn refused(refusal: Refusal, rules: &Rules) -> Reply {

@@ -23,7 +23,7 @@ pub struct Fault {
     /// placed, and nobody was told.
     #[serde(default)]
     pub handled: bool,
-    /// How long the request waits before anything is answered, in milliseconds.
+    /// How long the request waits before anything is answered, in milliseconds, unless the faults are cleared first.
     #[serde(default)]
     pub delay_ms: u64,
     /// Interim responses (RFC 9110 §15.2) before the answer, by status; HTTP/1.1 only.
@@ -205,39 +205,56 @@ impl Action {
     }
 }
 
+/// A fault on its way to the one request that it hits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) fault: Fault,
+    /// How often the faults had been cleared by then: once more, and its delay is over.
+    pub(crate) clearings: u64,
+}
+
 /// The faults that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    waiting: Vec<Fault>,
+    clearings: u64,
+}
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) {
         if fault.times > 0 {
-            self.0.push(fault);
+            self.waiting.push(fault);
         }
     }
 
     /// The first fault that is meant for a request to `path` (decoded, in lower case), counted as used.
-    pub(crate) fn take(&mut self, path: &str) -> Option<Fault> {
+    pub(crate) fn take(&mut self, path: &str) -> Option<Taken> {
         let matches = |fault: &Fault| path.ends_with(&fault.path.to_ascii_lowercase());
-        for fault in self.0.iter_mut().filter(|fault| matches(fault)) {
+        for fault in self.waiting.iter_mut().filter(|fault| matches(fault)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
             }
             fault.times -= 1;
-            let taken = fault.clone();
-            self.0.retain(|fault| fault.times > 0);
+            let taken = Taken { fault: fault.clone(), clearings: self.clearings };
+            self.waiting.retain(|fault| fault.times > 0);
             return Some(taken);
         }
         None
     }
 
     pub(crate) fn list(&self) -> &[Fault] {
-        &self.0
+        &self.waiting
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.waiting.clear();
+        self.clearings = self.clearings.wrapping_add(1);
+    }
+
+    /// How often they were cleared.
+    pub(crate) fn clearings(&self) -> u64 {
+        self.clearings
     }
 }
 

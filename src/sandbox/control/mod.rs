@@ -6,6 +6,7 @@
 pub(crate) mod faults;
 pub(crate) mod journal;
 pub(crate) mod routes;
+pub(crate) mod tally;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::{
     book::library::Contract,
-    control::{faults::Fault, journal::Record},
+    control::{faults::Fault, journal::Record, tally::Tally},
     rules::Rules,
     sessions::{OpenedBy, SessionView},
     state::{Shared, State},
@@ -69,9 +70,15 @@ impl Control {
         self.shared.lock().faults.list().to_vec()
     }
 
-    /// Forgets the faults that still wait for a request.
+    /// Forgets the faults that still wait for a request, and lets those requests go on that one delays.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
+        self.shared.announce();
+    }
+
+    /// Waits until the faults have been [cleared](Self::clear_faults) since they had been so often. Cancel safe.
+    pub(crate) async fn faults_cleared(&self, clearings: u64) {
+        self.when(|state| (state.faults.clearings() != clearings).then_some(())).await;
     }
 
     /// The requests seen so far, oldest first, at most [`KEPT`](journal::KEPT).
@@ -90,6 +97,12 @@ impl Control {
     pub fn forget_requests(&self) {
         self.shared.lock().journal.clear();
         self.shared.announce();
+    }
+
+    /// How many requests there were, by what their bearer was worth; [forgetting](Self::forget_requests) changes
+    /// nothing here.
+    pub fn tally(&self) -> Tally {
+        self.shared.lock().tally.clone()
     }
 
     /// Waits for a request that `predicate` holds of, seen already or yet to come. A request is seen once it has

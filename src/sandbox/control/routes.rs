@@ -48,6 +48,7 @@ pub(crate) fn answer(
             control.forget_requests();
             Ok(done())
         }
+        ("GET", "tally") => Ok(ok(control.tally())),
         ("GET", "sessions") => Ok(ok(control.sessions())),
         ("POST", "sessions") => {
             // The token stays unknown: whoever opened the session elsewhere has it.
@@ -178,9 +179,10 @@ GET    /sandbox/rules            the rules in force
 PATCH  /sandbox/rules            some of them, to be changed (POST does too)
 GET    /sandbox/faults           the faults that wait
 POST   /sandbox/faults           {\"path\": \"order/placeorder\", \"action\": \"reset\"}
-DELETE /sandbox/faults
+DELETE /sandbox/faults           forgets them, and ends their delays
 GET    /sandbox/requests         every request seen; ?path=<end of path>&after=<sequence>
 DELETE /sandbox/requests
+GET    /sandbox/tally            how many requests, by what their bearer was worth
 GET    /sandbox/sessions         every session opened
 POST   /sandbox/sessions         log the user in elsewhere
 POST   /sandbox/sessions/evict   {\"session\": 1}, or nothing for the oldest

@@ -10,7 +10,7 @@ use crate::sandbox::{
     api::{self, call::Call, reply::Reply},
     control::{
         Control,
-        faults::{Action, Fault},
+        faults::Action,
         journal::{Bearer, Record},
         routes,
     },
@@ -54,22 +54,23 @@ impl Connection {
             return self.control(&request);
         }
         let fault = self.shared.lock().faults.take(&request.path);
-        if fault.as_ref().is_none_or(|fault| fault.action != Action::ResetUnread) {
+        if fault.as_ref().is_none_or(|taken| taken.fault.action != Action::ResetUnread) {
             request.read(body, &self.wire).await;
         }
         let call = request.call(self.scheme);
         let record =
             Record { is_faulted: fault.is_some(), ..request.record(self.id, self.shared.clock.now()) };
-        let sequence = self.note(record, &call);
-        if let Some(refusal) = refusal(&request)? {
+        let refusal = refusal(&request);
+        let works = matches!(refusal, Ok(None))
+            && fault.as_ref().is_none_or(|taken| taken.fault.lets_the_broker_work());
+        let (sequence, reply) = self.take_in(record, &call, works);
+        if let Some(refusal) = refusal? {
             return Ok(self.answered(sequence, plain(&refusal)));
         }
-        let works = fault.as_ref().is_none_or(Fault::lets_the_broker_work);
-        let reply = if works { self.work(&call) } else { Reply::empty(StatusCode::OK) };
-        let Some(fault) = fault else { return Ok(self.answered(sequence, plain(&reply))) };
-        let response = self.spoil(&fault, &reply, request.parts.version).await?;
+        let Some(taken) = fault else { return Ok(self.answered(sequence, plain(&reply))) };
+        let response = self.spoil(&taken, &reply, request.parts.version).await?;
         // What goes on the wire raw has no status.
-        let is_raw = matches!(fault.action, Action::Raw { .. });
+        let is_raw = matches!(taken.fault.action, Action::Raw { .. });
         Ok(if is_raw { response } else { self.answered(sequence, response) })
     }
 
@@ -84,21 +85,21 @@ impl Connection {
         Ok(told(routes::answer(&control, &self.ca_pem, target, &request.body)))
     }
 
-    fn note(&self, mut record: Record, call: &Call<'_>) -> u64 {
+    /// Notes a request and, if it is to be worked on, lets the broker do its work: before any delay, so that a caller
+    /// that stops waiting changes nothing; and all at one moment, so that what the journal says its bearer was worth is
+    /// what it was answered for.
+    fn take_in(&self, mut record: Record, call: &Call<'_>, works: bool) -> (u64, Reply) {
         let mut state = self.shared.lock();
-        if !api::is_open(call.path) {
-            record.bearer = Some(Bearer::from(api::judge(&state, call, record.time)));
-        }
+        let now = record.time;
+        let verdict = (!api::is_open(call.path)).then(|| api::judge(&state, call, now));
+        record.bearer = verdict.map(Bearer::from);
+        let is_astray = api::is_astray(call, &state.rules);
+        state.tally.count(verdict, is_astray);
         let sequence = state.journal.note(record);
+        let reply = if works { api::answer(&mut state, call, now) } else { Reply::empty(StatusCode::OK) };
         drop(state);
         self.shared.announce();
-        sequence
-    }
-
-    /// Lets the broker do its work, before any delay: a caller that stops waiting changes nothing.
-    fn work(&self, call: &Call<'_>) -> Reply {
-        let now = self.shared.clock.now();
-        api::answer(&mut self.shared.lock(), call, now)
+        (sequence, reply)
     }
 
     /// Completes an answer, and tells the journal.

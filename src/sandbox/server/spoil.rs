@@ -1,13 +1,16 @@
 //! What a fault makes of an answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
 use crate::sandbox::{
     api::reply::{Content, Reply},
-    control::faults::{Action, Fault},
+    control::{
+        Control,
+        faults::{Action, Taken},
+    },
     server::{
         body::{AnswerBody, Length},
         exchange::{Connection, Severed},
@@ -21,12 +24,15 @@ impl Connection {
     /// Answers as the fault wants it. `reply` is the broker's own answer, if it did its work.
     pub(super) async fn spoil(
         &self,
-        fault: &Fault,
+        Taken { fault, clearings }: &Taken,
         reply: &Reply,
         version: Version,
     ) -> Result<Response<AnswerBody>, Severed> {
         if fault.delay_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+            let control = Control::new(Arc::clone(&self.shared));
+            let delay = Duration::from_millis(fault.delay_ms);
+            // Whichever comes first, the request goes on.
+            let _ = tokio::time::timeout(delay, control.faults_cleared(*clearings)).await;
         }
         if version <= Version::HTTP_11 && !fault.informational.is_empty() {
             self.wire.put_before(Bytes::from(interim(&fault.informational)));

@@ -16,7 +16,7 @@ pub(crate) enum Verdict {
 }
 
 /// Why a bearer is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// No `Authorization`.

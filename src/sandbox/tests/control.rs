@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Answer, call, sandbox, send, token};
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{Action, Fault, OldToken, Options, Sandbox};
 
 #[tokio::test]
 async fn the_clock_is_moved_over_http() {
@@ -58,6 +58,39 @@ async fn what_was_seen_is_read_filtered_and_forgotten_over_http() {
     assert_eq!(some.as_array().unwrap().len(), 1);
     ask(&sandbox, "DELETE /sandbox/requests", "").await;
     assert_eq!(ask(&sandbox, "GET /sandbox/requests", "").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn every_request_is_counted_by_what_its_bearer_was_worth() {
+    let sandbox = sandbox().await;
+    sandbox.control().change_rules(|rules| rules.old_token = OldToken::Dies);
+    let token = token(&sandbox).await;
+    call(&sandbox, "GET /v1/account/list", &token, "").await;
+    sandbox.control().change_rules(|rules| rules.home_host = Some("elsewhere.localhost".to_owned()));
+    assert_eq!(call(&sandbox, "GET /v1/account/list", &token, "").await.status, 307);
+    call(&sandbox, "GET /v1/auth/renewaccesstoken", &token, "").await;
+    for token in [&token, &token, "SIM-access-none"] {
+        assert_eq!(call(&sandbox, "GET /v1/account/list", token, "").await.status, 401);
+    }
+    ask(&sandbox, "DELETE /sandbox/requests", "").await;
+    let tally = ask(&sandbox, "GET /sandbox/tally", "").await.json();
+    let refused = json!({"superseded": 2, "unknown": 1});
+    assert_eq!(tally, json!({"accepted": 3, "refused": refused, "open": 1, "astray": 1}));
+    sandbox.control().reset();
+    assert_eq!(sandbox.control().tally(), crate::sandbox::Tally::default());
+}
+
+#[tokio::test]
+async fn a_delay_ends_when_the_faults_are_forgotten() {
+    let sandbox = sandbox().await;
+    let token = token(&sandbox).await;
+    sandbox.control().inject(Fault::next("account/list", Action::Pass).delayed_ms(3_600_000));
+    let release = async {
+        sandbox.control().wait_for_requests("account/list", 1).await;
+        ask(&sandbox, "DELETE /sandbox/faults", "").await;
+    };
+    let (answer, ()) = tokio::join!(call(&sandbox, "GET /v1/account/list", &token, ""), release);
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

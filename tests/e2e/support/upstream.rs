@@ -37,7 +37,8 @@ pub(crate) async fn raw_with(settings: impl FnOnce(Setup) -> Setup) -> (RawUpstr
     (upstream, proxy)
 }
 
-/// Listens until it is dropped. It answers session calls by itself; every other request goes to the test.
+/// Listens until it is dropped. It answers session calls by itself, and that a token lives (`user/list`); every other
+/// request goes to the test.
 #[derive(Debug)]
 pub(crate) struct RawUpstream {
     pub(crate) address: SocketAddr,

@@ -174,8 +174,12 @@ async fn a_seat_that_another_took_is_noticed_however_that_is_answered_and_taken_
 #[tokio::test]
 async fn a_seat_is_left_to_whoever_took_it_where_the_policy_says_so() {
     for (policy, returns) in [("yield", true), ("manual", false)] {
-        let stage =
-            Stage::with(Way::Plain, |setup| setup.with("TRADOVATE_PROXY_SESSION_ON_KICK", policy)).await;
+        let stage = Stage::with(Way::Plain, |setup| {
+            setup
+                .with("TRADOVATE_PROXY_SESSION_ON_KICK", policy)
+                .with("TRADOVATE_PROXY_SESSION_YIELD_FOR", "1h")
+        })
+        .await;
         is_kicked(&stage, EvictedAnswer::Unauthorized).await;
         stage.proxy.reaches(State::Kicked).await;
         stage.control().forget_requests();

@@ -302,7 +302,8 @@ async fn a_grant_leads_to_the_host_it_names() {
 async fn a_token_is_examined_with_one_request_that_changes_nothing() {
     for (reply, expected) in [
         (Reply::Json("200 OK", "[]"), Vitality::Alive),
-        (Reply::Json("404 Not Found", ""), Vitality::Alive),
+        // Tradovate: a host of the wrong kind, whatever the token.
+        (Reply::Json("404 Not Found", ""), Vitality::Unclear),
         (Reply::Json("403 Forbidden", ""), Vitality::Alive),
         (Reply::Json("401 Unauthorized", "Access is denied"), Vitality::Dead),
         (Reply::Json("401 Unauthorized", "Expired Access Token"), Vitality::Dead),

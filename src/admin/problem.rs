@@ -93,6 +93,11 @@ fn declined_problem(declined: &Declined, now: Timestamp, shown: impl Fn(Timestam
             "nothing-to-renew",
             "POST /session/acquire opens a session, if the budget of logins allows it",
         ),
+        Declined::NothingToResume => problem(
+            StatusCode::CONFLICT,
+            "nothing-to-resume",
+            "/status says how the session stands and what to do",
+        ),
         Declined::SameToken => problem(
             StatusCode::CONFLICT,
             "same-token",

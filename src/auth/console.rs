@@ -37,6 +37,11 @@ pub enum Declined {
     /// There is nothing to renew.
     #[error("there is no live token to renew: acquire one")]
     NoToken,
+    /// Neither is it paused nor has its seat been taken.
+    #[error(
+        "there is nothing to resume: the session is neither paused nor has another login taken its place"
+    )]
+    NothingToResume,
     /// The token that was handed over is in use, or what came of it is.
     #[error("the token that was handed over has been taken up already")]
     SameToken,

@@ -13,12 +13,16 @@ pub enum Reason {
     TokenGone,
     /// Something speaks against the token, and what is not known yet.
     Suspected,
+    /// The token comes from the last run, or from before a pause, and has not been examined yet.
+    Restored,
     /// The last attempt failed and the next one is due.
     Failing,
     /// Upstream is not there, or not well.
     Outage,
     /// The hour's budget of logins is spent.
     LoginBudget,
+    /// As many logins failed as an hour allows.
+    FailureBudget,
     /// The hour's budget of renewals is spent.
     RenewalBudget,
     /// Upstream imposed a wait.
@@ -45,7 +49,11 @@ impl Reason {
             Self::Outage => {
                 "the broker does not answer, or answers only errors; it is asked every few seconds"
             }
-            Self::LoginBudget => "as many logins as an hour allows have been made",
+            Self::Restored => {
+                "the token comes from the last run, or from before a pause, and is being checked"
+            }
+            Self::LoginBudget => "as many sessions as an hour allows have been opened",
+            Self::FailureBudget => "as many logins as an hour allows were refused, or got no answer",
             Self::RenewalBudget => "as many renewals as an hour allows have been made",
             Self::Hold(HoldCause::Captcha) => "the broker wants a captcha solved",
             Self::Hold(HoldCause::RateLimited) => {
@@ -64,7 +72,14 @@ impl Reason {
     /// What an operator should do; `None` when waiting is enough.
     pub fn advice(self) -> Option<&'static str> {
         match self {
-            Self::Well | Self::NoToken | Self::TokenGone | Self::Suspected => None,
+            Self::Well | Self::NoToken | Self::TokenGone | Self::Restored => None,
+            Self::Suspected => {
+                Some("calls may be refused until that is done; `tradovate-proxy session renew` hurries it")
+            }
+            Self::FailureBudget => Some(
+                "wait: the next login follows by itself, with the credentials as they are then. Raising \
+                 session.failures-per-hour brings it forward, at the risk of a lock-out",
+            ),
             Self::Failing | Self::Outage => {
                 Some("check that Tradovate can be reached; the log has each attempt's cause")
             }
@@ -99,7 +114,7 @@ impl Reason {
             Self::Kicked(OnKick::Manual) => {
                 Some("POST /session/resume takes the place back; nothing else does")
             }
-            Self::Paused => Some("POST /session/resume goes on"),
+            Self::Paused => Some("`tradovate-proxy session resume` (or POST /session/resume) ends it"),
         }
     }
 }

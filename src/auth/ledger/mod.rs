@@ -190,19 +190,11 @@ impl Ledger {
 
     /// The earliest instant at which `errand` is within its budget; not later than `now` when it is already.
     pub fn earliest(&self, errand: Errand, budgets: &Budgets, now: Timestamp) -> Timestamp {
-        let free_at = |limit: usize, counted: &dyn Fn(&Attempt) -> bool| {
-            // The attempts are in order of time: the one that must leave the window first is `limit` from the end.
-            let counted = self.attempts.iter().filter(|attempt| counted(attempt));
-            match limit.checked_sub(1) {
-                None => now + budgets.window,
-                Some(newer) => counted.rev().nth(newer).map_or(now, |attempt| attempt.at + budgets.window),
-            }
-        };
+        let free_at = |limit, counted: &dyn Fn(&Attempt) -> bool| self.free_at(limit, counted, budgets, now);
         match errand {
             Errand::Acquire => {
-                let acquired = |attempt: &Attempt| attempt.errand == Errand::Acquire;
-                let opened = free_at(budgets.opened, &|a| acquired(a) && a.fate == Fate::Granted);
-                opened.max(free_at(budgets.failed, &|a| acquired(a) && a.fate != Fate::Granted))
+                let (opened, failed) = self.logins_free_at(budgets, now);
+                opened.max(failed)
             }
             Errand::Renew => free_at(budgets.renewals, &|a| a.errand != Errand::Acquire),
             Errand::Verify => {
@@ -216,6 +208,33 @@ impl Ledger {
                     .max(free_at(budgets.verifications, &verified))
                     .max(self.earliest(Errand::Renew, budgets, now))
             }
+        }
+    }
+
+    /// When a login is within the budget of sessions opened, and when within that of failures.
+    pub fn logins_free_at(&self, budgets: &Budgets, now: Timestamp) -> (Timestamp, Timestamp) {
+        let acquired = |attempt: &Attempt| attempt.errand == Errand::Acquire;
+        let opened = |attempt: &Attempt| acquired(attempt) && attempt.fate == Fate::Granted;
+        let failed = |attempt: &Attempt| acquired(attempt) && attempt.fate != Fate::Granted;
+        (
+            self.free_at(budgets.opened, &opened, budgets, now),
+            self.free_at(budgets.failed, &failed, budgets, now),
+        )
+    }
+
+    /// When fewer than `limit` of the attempts that are `counted` are left in the window.
+    fn free_at(
+        &self,
+        limit: usize,
+        counted: &dyn Fn(&Attempt) -> bool,
+        budgets: &Budgets,
+        now: Timestamp,
+    ) -> Timestamp {
+        // The attempts are in order of time: the one that must leave the window first is `limit` from the end.
+        let counted = self.attempts.iter().filter(|attempt| counted(attempt));
+        match limit.checked_sub(1) {
+            None => now + budgets.window,
+            Some(newer) => counted.rev().nth(newer).map_or(now, |attempt| attempt.at + budgets.window),
         }
     }
 

@@ -26,8 +26,11 @@ impl Machine {
 
     /// The token was examined.
     pub fn examined(&mut self, vitality: Vitality, now: Timestamp) -> Option<Lost> {
-        self.examinations.made(vitality, now);
         let doubt = self.doubt?;
+        // One that nobody's complaint set off says nothing of how much complaints are worth.
+        if doubt.cause != Cause::Restored {
+            self.examinations.made(vitality, now);
+        }
         if let (Vitality::Alive, Cause::Denied(operation)) = (vitality, doubt.cause) {
             self.examinations.permit(operation);
         }

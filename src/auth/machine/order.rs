@@ -32,6 +32,9 @@ impl Machine {
                 self.record.pause = Some(Pause { until });
                 Ok(None)
             }
+            Order::Resume if self.record.pause.is_none() && self.record.ledger.unseated_at().is_none() => {
+                Err(Declined::NothingToResume)
+            }
             Order::Resume => {
                 if self.record.pause.is_some() {
                     self.resume();
@@ -85,7 +88,12 @@ impl Machine {
     fn permitted(&self, errand: Errand, now: Timestamp) -> Result<Errand, Declined> {
         let ledger = &self.record.ledger;
         let budget = ledger.earliest(errand, &self.policy.budgets, now);
-        let spent = if errand == Errand::Acquire { Reason::LoginBudget } else { Reason::RenewalBudget };
+        let (opened, failed) = ledger.logins_free_at(&self.policy.budgets, now);
+        let spent = match errand {
+            Errand::Acquire if failed > opened => Reason::FailureBudget,
+            Errand::Acquire => Reason::LoginBudget,
+            Errand::Renew | Errand::Verify => Reason::RenewalBudget,
+        };
         let hold = ledger
             .hold()
             .filter(|(cause, _)| errand == Errand::Acquire || *cause == HoldCause::Locked)

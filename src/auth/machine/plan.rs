@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use crate::auth::{
     ledger::Errand,
-    machine::{Lease, Machine, doubt::Stage},
+    machine::{
+        Lease, Machine,
+        doubt::{Cause, Stage},
+    },
     policy::OnKick,
     reason::Reason,
     source::HoldCause,
@@ -115,6 +118,9 @@ impl Machine {
         let (state, reason) = match () {
             () if overdue && budget > now => (State::Overdue, Reason::RenewalBudget),
             () if overdue && self.setback.is_some() => (State::Overdue, Reason::Failing),
+            () if self.doubt.is_some_and(|doubt| doubt.cause == Cause::Restored) => {
+                (State::Live, Reason::Restored)
+            }
             () if self.doubt.is_some() => (State::Live, Reason::Suspected),
             () => (State::Live, Reason::Well),
         };
@@ -156,11 +162,12 @@ impl Machine {
             (None, true) => Reason::TokenGone,
             (None, false) => Reason::NoToken,
         };
-        let budget = ledger.earliest(Errand::Acquire, &self.policy.budgets, now);
+        let (opened, failed) = ledger.logins_free_at(&self.policy.budgets, now);
         let hold = ledger.hold().map(|(cause, until)| (until, State::Held, Reason::Hold(cause)));
-        let spent = (budget, State::Held, Reason::LoginBudget);
+        let spent = [(opened, Reason::LoginBudget), (failed, Reason::FailureBudget)];
+        let spent = spent.into_iter().max_by_key(|spent| spent.0).map(|(at, why)| (at, State::Held, why));
         // Whatever keeps us longest is what an operator wants to know.
-        let waits = [hold, reclaim, Some(spent)];
+        let waits = [hold, reclaim, spent];
         let longest = waits.into_iter().flatten().filter(|wait| wait.0 > now).max_by_key(|wait| wait.0);
         let acquire = |at| Action::At(Step::Attempt(Errand::Acquire), at);
         if let Some((at, state, reason)) = longest {

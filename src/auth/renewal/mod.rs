@@ -211,7 +211,7 @@ impl<S: TokenSource> Renewer<S> {
             Event::Woken => self.act().await,
             Event::StoreAgain => self.store().await,
             Event::Heard(Heard::Against(cause)) => {
-                tracing::debug!(?cause, "an answer speaks against the token");
+                tracing::info!(?cause, "an answer speaks against the token; looking into it");
                 self.machine.suspect(cause);
             }
             Event::Heard(Heard::Moved(location)) => self.follow(&location).await,

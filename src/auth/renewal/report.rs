@@ -83,6 +83,7 @@ impl<S: TokenSource> Renewer<S> {
             Reason::Failing
                 | Reason::Outage
                 | Reason::LoginBudget
+                | Reason::FailureBudget
                 | Reason::RenewalBudget
                 | Reason::Credentials
                 | Reason::Hold(_)

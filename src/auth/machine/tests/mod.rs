@@ -268,7 +268,7 @@ fn a_ticket_is_sent_back_once_and_the_next_doubles_the_wait() {
     assert!(machine.means().ticket.is_some());
     machine.fails(Errand::Acquire, &penalty(600), at(10));
     let plan = machine.plan(at(10));
-    assert_eq!(plan.reason, Reason::LoginBudget, "two in an hour");
+    assert_eq!(plan.reason, Reason::FailureBudget, "two in an hour");
     assert_eq!(machine.setback.unwrap().delay, Duration::from_secs(1200));
     machine.grants(Errand::Acquire, at(61));
     assert!(machine.means().ticket.is_none());

@@ -243,7 +243,7 @@ mod tests {
     fn the_parser_is_sound() {
         parser().debug_assert();
         let help = parser().render_long_help().to_string();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             assert!(help.contains(setting.env), "{}", setting.env);
         }
         assert!(help.contains("78  the configuration"));

@@ -12,7 +12,7 @@ pub fn help() -> String {
     let mut out = String::from(
         "Settings (flag, else environment, else TOML file, else default; credentials also as NAME_FILE):\n",
     );
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let plain = |text: &str| text.replace('`', "");
         let flag = setting.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
         let (what, default) = (plain(setting.what), plain(&setting.default.to_string()));
@@ -24,7 +24,7 @@ pub fn help() -> String {
 /// The settings as a markdown table, for the README. A test holds both together.
 pub fn readme_table() -> String {
     let mut out = String::from("| variable | TOML key | flag | default | what |\n|---|---|---|---|---|\n");
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let flag = setting.flag.map(|flag| format!("`{flag}`")).unwrap_or_default();
         let default =
             setting.default.text().map_or_else(|| setting.default.to_string(), |text| format!("`{text}`"));

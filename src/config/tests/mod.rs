@@ -65,7 +65,7 @@ fn a_login_is_all_that_must_be_set() {
 fn every_setting_of_the_table_is_read_and_shown() {
     let config = load(&[], &environment(&[])).unwrap();
     let shown = config.redacted();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let line = shown.lines().filter(|line| line.split_whitespace().next() == Some(setting.key));
         assert_eq!(line.count(), 1, "{} in:\n{shown}", setting.key);
     }

@@ -1,124 +1,17 @@
-//! Every answer that the proxy makes because it could not pass a request on: whose fault, what happened, what
-//! to do, and what is known of the request.
-
-use std::time::Duration;
+//! The words for each error: what happened, and what to do next.
 
 use http::StatusCode;
-use serde_json::json;
 
 use crate::{
     http1::BadRequest,
-    proxy::{NoToken, route::Refusal},
+    proxy::{
+        error::{Problem, ProxyError},
+        route::Refusal,
+    },
     upstream::{Failure, Sent, UpstreamError},
 };
 
-/// Why a request got no answer from upstream.
-#[derive(Debug, thiserror::Error)]
-pub enum ProxyError {
-    /// The caller's fault: framing or form.
-    #[error(transparent)]
-    BadRequest(#[from] BadRequest),
-    /// The caller's fault: it stopped sending.
-    #[error("the request did not arrive whole within {0:?}")]
-    SlowRequest(Duration),
-    /// The caller's fault: the body is too large.
-    #[error("the request body is larger than {limit} bytes")]
-    BodyTooLarge {
-        /// Setting `limits.body-bytes`.
-        limit: usize,
-    },
-    /// The caller's fault: what it asks for.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Nobody's: there is no live token, and these are the circumstances.
-    #[error("no live token: {0}")]
-    NoToken(NoToken),
-    /// Nobody's: the caller closed its side while its request waited for a token.
-    #[error("the caller closed its side of the connection while the request waited for a token")]
-    CallerLeft,
-    /// Ours: too much to do.
-    #[error("{concurrent} requests are in progress already")]
-    Overloaded {
-        /// Setting `limits.concurrent-requests`.
-        concurrent: usize,
-    },
-    /// Ours: too many callers.
-    #[error("{connections} connections are open already")]
-    TooManyConnections {
-        /// Setting `limits.connections`.
-        connections: usize,
-    },
-    /// Upstream's, or the network's.
-    #[error("upstream failed: {0}")]
-    Upstream(#[from] Failure),
-}
-
-/// What an answer of ours says, apart from its framing.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// The status code.
-    pub status: StatusCode,
-    /// Stable: the last part of `type`, and the metric label's source.
-    pub code: &'static str,
-    /// What happened.
-    pub detail: String,
-    /// What to do.
-    pub help: String,
-    /// Seconds for `Retry-After` (RFC 9110 §10.2.3).
-    pub retry_after: Option<u64>,
-    /// For `Allow` (RFC 9110 §10.2.1), which a 405 must carry.
-    pub allow: Option<&'static str>,
-    /// Whether upstream may have seen the request.
-    pub sent: Sent,
-}
-
-impl Problem {
-    /// The body, as RFC 9457 has it.
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut body = json!({
-            "type": format!("urn:tradovate-proxy:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Problem"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "help": self.help,
-            "outcome": outcome_name(self.sent),
-        });
-        // Tradovate refuses with this field, mostly under 200, so some clients look for nothing else. They take it for
-        // a refusal, which it must not say where the outcome is unknown.
-        if self.sent == Sent::No {
-            body["errorText"] = json!(self.detail);
-        }
-        let mut body = body.to_string().into_bytes();
-        body.push(b'\n');
-        body
-    }
-}
-
-/// What `X-Proxy-Outcome` says of a request that got no answer from upstream.
-pub(super) fn outcome_name(sent: Sent) -> &'static str {
-    match sent {
-        Sent::No => "not-sent",
-        Sent::Maybe => "unknown",
-    }
-}
-
 impl ProxyError {
-    /// Whether the connection must end with this answer, since where the next request starts is not known.
-    pub fn ends_connection(&self) -> bool {
-        match self {
-            Self::BadRequest(_)
-            | Self::SlowRequest(_)
-            | Self::BodyTooLarge { .. }
-            | Self::TooManyConnections { .. } => true,
-            Self::Refused(_)
-            | Self::NoToken(_)
-            | Self::CallerLeft
-            | Self::Overloaded { .. }
-            | Self::Upstream(_) => false,
-        }
-    }
-
     /// What the caller is told.
     pub fn problem(&self) -> Problem {
         match self {
@@ -171,36 +64,6 @@ impl ProxyError {
             },
             Self::Upstream(failure) => upstream(failure),
         }
-    }
-
-    /// The `outcome` label of `requests_total`.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
-                "refused"
-            }
-            Self::NoToken(_) => "no-token",
-            Self::CallerLeft => "not-sent",
-            Self::Overloaded { .. } | Self::TooManyConnections { .. } => "overloaded",
-            Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
-                (_, true, _) => "connect-failed",
-                (Sent::No, false, _) => "not-sent",
-                (Sent::Maybe, false, true) => "unknown-timeout",
-                (Sent::Maybe, false, false) => "unknown-broken",
-            },
-        }
-    }
-}
-
-impl Problem {
-    fn refused(
-        status: StatusCode,
-        code: &'static str,
-        detail: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
-        let (detail, help) = (detail.into(), help.into());
-        Self { status, code, detail, help, retry_after: None, allow: None, sent: Sent::No }
     }
 }
 
@@ -318,33 +181,5 @@ fn upstream(failure: &Failure) -> Problem {
     Problem {
         sent: *sent,
         ..Problem::refused(status, code, format!("there is no answer from upstream: {error}"), help)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_says_what_happened_what_to_do_and_whether_it_was_sent() {
-        let error = ProxyError::from(Failure { error: UpstreamError::HeadTimeout, sent: Sent::Maybe });
-        let problem = error.problem();
-        let body: serde_json::Value = serde_json::from_slice(&problem.to_json()).unwrap();
-        assert_eq!(problem.status, 504);
-        assert_eq!(body["type"], "urn:tradovate-proxy:problem:upstream-too-slow");
-        assert_eq!(body["outcome"], "unknown");
-        assert_eq!(error.label(), "unknown-timeout");
-        assert!(body["help"].as_str().unwrap().contains("before you send it again"));
-        assert_eq!(body.get("errorText"), None, "who reads only this would take it for a refusal");
-    }
-
-    #[test]
-    fn not_connected_means_not_sent() {
-        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });
-        assert_eq!((error.problem().status.as_u16(), error.label()), (502, "connect-failed"));
-        assert!(error.problem().help.contains("safe to try again"));
-        let body: serde_json::Value = serde_json::from_slice(&error.problem().to_json()).unwrap();
-        assert_eq!(body["errorText"], body["detail"]);
     }
 }

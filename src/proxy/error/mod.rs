@@ -1,0 +1,121 @@
+//! Every answer that the proxy makes because it could not pass a request on: whose fault, what happened, what
+//! to do, and what is known of the request.
+
+mod problem;
+mod wording;
+
+use std::time::Duration;
+
+pub use self::problem::Problem;
+pub(super) use self::problem::outcome_name;
+
+use crate::{
+    http1::BadRequest,
+    proxy::{NoToken, route::Refusal},
+    upstream::{Failure, Sent},
+};
+
+/// Why a request got no answer from upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The caller's fault: framing or form.
+    #[error(transparent)]
+    BadRequest(#[from] BadRequest),
+    /// The caller's fault: it stopped sending.
+    #[error("the request did not arrive whole within {0:?}")]
+    SlowRequest(Duration),
+    /// The caller's fault: the body is too large.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// Setting `limits.body-bytes`.
+        limit: usize,
+    },
+    /// The caller's fault: what it asks for.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody's: there is no live token, and these are the circumstances.
+    #[error("no live token: {0}")]
+    NoToken(NoToken),
+    /// Nobody's: the caller closed its side while its request waited for a token.
+    #[error("the caller closed its side of the connection while the request waited for a token")]
+    CallerLeft,
+    /// Ours: too much to do.
+    #[error("{concurrent} requests are in progress already")]
+    Overloaded {
+        /// Setting `limits.concurrent-requests`.
+        concurrent: usize,
+    },
+    /// Ours: too many callers.
+    #[error("{connections} connections are open already")]
+    TooManyConnections {
+        /// Setting `limits.connections`.
+        connections: usize,
+    },
+    /// Upstream's, or the network's.
+    #[error("upstream failed: {0}")]
+    Upstream(#[from] Failure),
+}
+
+impl ProxyError {
+    /// Whether the connection must end with this answer, since where the next request starts is not known.
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::BadRequest(_)
+            | Self::SlowRequest(_)
+            | Self::BodyTooLarge { .. }
+            | Self::TooManyConnections { .. } => true,
+            Self::Refused(_)
+            | Self::NoToken(_)
+            | Self::CallerLeft
+            | Self::Overloaded { .. }
+            | Self::Upstream(_) => false,
+        }
+    }
+
+    /// The `outcome` label of `requests_total`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
+                "refused"
+            }
+            Self::NoToken(_) => "no-token",
+            Self::CallerLeft => "not-sent",
+            Self::Overloaded { .. } | Self::TooManyConnections { .. } => "overloaded",
+            Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
+                (_, true, _) => "connect-failed",
+                (Sent::No, false, _) => "not-sent",
+                (Sent::Maybe, false, true) => "unknown-timeout",
+                (Sent::Maybe, false, false) => "unknown-broken",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::UpstreamError;
+
+    #[test]
+    fn a_problem_says_what_happened_what_to_do_and_whether_it_was_sent() {
+        let error = ProxyError::from(Failure { error: UpstreamError::HeadTimeout, sent: Sent::Maybe });
+        let problem = error.problem();
+        let body: serde_json::Value = serde_json::from_slice(&problem.to_json()).unwrap();
+        assert_eq!(problem.status, 504);
+        assert_eq!(body["type"], "urn:tradovate-proxy:problem:upstream-too-slow");
+        assert_eq!(body["outcome"], "unknown");
+        assert_eq!(error.label(), "unknown-timeout");
+        assert!(body["help"].as_str().unwrap().contains("before you send it again"));
+        assert_eq!(body.get("errorText"), None, "who reads only this would take it for a refusal");
+    }
+
+    #[test]
+    fn not_connected_means_not_sent() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });
+        assert_eq!((error.problem().status.as_u16(), error.label()), (502, "connect-failed"));
+        assert!(error.problem().help.contains("safe to try again"));
+        let body: serde_json::Value = serde_json::from_slice(&error.problem().to_json()).unwrap();
+        assert_eq!(body["errorText"], body["detail"]);
+    }
+}

@@ -44,7 +44,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -60,6 +60,7 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod bearer;
+pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("oauth2", 2),
     ("tradovate", 2),
     ("upstream", 3),
+    ("budget", 3),
     ("proxy", 4),
     ("admin", 4),
     ("sandbox", 4),

@@ -154,6 +154,8 @@ async fn proxy(
         ("TRADOVATE_PROXY_LISTEN", "127.0.0.1:0"),
         ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:0"),
         ("TRADOVATE_PROXY_WORKERS", "1"),
+        ("TRADOVATE_PROXY_BUDGET_PER_HOUR", "off"),
+        ("TRADOVATE_PROXY_BUDGET_PER_MINUTE", "off"),
     ];
     let config = Config::load(Purpose::Sandbox, &Flags::default(), &Environment::from_iter(settings))?;
     let seat = Seat {

@@ -58,6 +58,7 @@ use tokio::{
 
 use crate::{
     auth::{self, Console},
+    budget::Budget,
     clock::Clock,
     origin::Origin,
 };
@@ -76,6 +77,7 @@ pub struct Admin(Arc<Inner>);
 struct Inner {
     reader: auth::Reader,
     console: Console,
+    budget: Arc<Budget>,
     registry: Registry,
     facts: Facts,
     started: Instant,
@@ -105,12 +107,13 @@ impl Admin {
     pub fn new(
         reader: auth::Reader,
         console: Console,
+        budget: Arc<Budget>,
         registry: Registry,
         facts: Facts,
     ) -> Result<Self, prometheus::Error> {
         exposition::register(&registry)?;
         let (started, draining) = (Instant::now(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { reader, console, registry, facts, started, draining })))
+        Ok(Self(Arc::new(Inner { reader, console, budget, registry, facts, started, draining })))
     }
 
     /// Says from now on that this process is not ready: it was told to stop, and a load balancer should send its

@@ -1,8 +1,13 @@
 //! A report in words: a label and a text for each thing worth a line, the same on the page and in a terminal.
 
+use std::fmt::Write as _;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::admin::status::{Report, SessionReport};
+use crate::{
+    admin::status::{Report, SessionReport},
+    budget::WindowReport,
+};
 
 /// A label, and what there is to say.
 pub type Row = (&'static str, String);
@@ -19,6 +24,7 @@ impl Report {
         rows.extend(self.session.rows());
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
         rows.push(("callers", format!("http://{}", self.listen)));
+        rows.extend(self.budget_rows());
         let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
         rows.push(("process", format!("version {}, up {uptime}", self.version)));
         if let Some(skew) = self.clock_skew_seconds.filter(|skew| *skew != 0) {
@@ -28,6 +34,31 @@ impl Report {
             rows.push(("store", format!("the session would not survive a restart: {trouble}")));
         }
         printable(rows)
+    }
+}
+
+impl Report {
+    fn budget_rows(&self) -> Vec<Row> {
+        let budget = &self.budget;
+        let of = |window: WindowReport| match window.limit {
+            Some(limit) => format!("{} of {limit}", window.spent),
+            None => window.spent.to_string(),
+        };
+        let mut text =
+            format!("{} in the last hour, {} in the last minute", of(budget.hour), of(budget.minute));
+        if budget.callers.len() > 1 {
+            let by = budget.callers.iter().map(|caller| format!("{} {}", caller.caller, caller.hour));
+            let _ = write!(text, " ({})", by.collect::<Vec<_>>().join(", "));
+        }
+        let mut rows = vec![("requests", text)];
+        if let Some((status, until)) = budget.held_after.zip(budget.held_until) {
+            let until = self.session.instant(until);
+            rows.push((
+                "held",
+                format!("Tradovate answered {status}: requests wait, until {until} at the latest"),
+            ));
+        }
+        rows
     }
 }
 

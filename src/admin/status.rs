@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     admin::{Inner, advice::advice, times},
     auth::{OnKick, State},
+    budget,
 };
 
 /// One look at everything. Borrows nothing secret: of the session only its instants, its generation and its
@@ -22,6 +23,7 @@ pub struct Report {
     /// Whether the process was told to stop.
     pub(super) draining: bool,
     pub(super) session: SessionReport,
+    pub(super) budget: budget::Report,
     pub(super) clock_skew_seconds: Option<i64>,
     pub(super) store_trouble: Option<String>,
 }
@@ -83,6 +85,7 @@ impl Report {
             ready: admin.is_ready(),
             draining: admin.is_draining(),
             session: SessionReport::of(admin),
+            budget: admin.budget.report(),
             clock_skew_seconds: status.clock_skew_seconds,
             store_trouble: status.store_trouble,
         }

@@ -46,6 +46,7 @@ use crate::{
         self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
         TokenSource as _, Vault,
     },
+    budget::{self, Budget},
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
@@ -101,14 +102,18 @@ impl App {
         };
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
+        let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
+        budget::register(&registry, &budget)?;
         let controls = Controls {
             changes: sender,
             seat: seat.source.seat(),
+            budget: Arc::clone(&budget),
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
         let proxy = Proxy {
+            budget: Arc::clone(&budget),
             session: session.clone(),
             api: config.api,
             endpoints: Endpoints::new(),
@@ -123,7 +128,7 @@ impl App {
         let upstream = upstream::Metrics::register(&registry)?;
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), console, registry, facts)?;
+        let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
         Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
     }
 

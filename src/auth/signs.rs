@@ -16,6 +16,8 @@ pub enum Sign {
     Refused,
     /// 401 without a body. Tradovate: a permission is missing, or the token is refused.
     Denied,
+    /// 429, out of the blue: it is looked into at once, since nothing more is asked that could be answered.
+    Held,
     /// 408, 429 or 5xx. Tradovate: the token of a session that another login closed is answered so.
     Doubtful,
 }
@@ -62,6 +64,7 @@ impl Signs {
             let known = match sign {
                 Sign::Refused => &mut said.refused,
                 Sign::Denied => return said.denied.insert(operation, generation) < Some(generation),
+                Sign::Held => &mut said.failing,
                 Sign::Doubtful => {
                     self.has_streak.store(true, Ordering::Relaxed);
                     if !said.streak.add(generation, operation) {
@@ -206,6 +209,13 @@ mod tests {
         }
         assert_eq!(said(&signs, true), Some(Heard::Against(Cause::Failing)));
         (0..ANSWERS).for_each(|_| signs.report(NOW, "a", Sign::Doubtful));
+        assert_eq!(said(&signs, true), Some(Heard::Against(Cause::Failing)));
+    }
+
+    #[test]
+    fn one_answer_that_holds_everything_back_is_enough() {
+        let signs = Signs::default();
+        signs.report(NOW, "a", Sign::Held);
         assert_eq!(said(&signs, true), Some(Heard::Against(Cause::Failing)));
     }
 

@@ -14,6 +14,8 @@ pub enum Applies {
     ToSource,
     /// At once, by a new policy of the session.
     ToPolicy,
+    /// At once, by other limits on what is sent.
+    ToBudget,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -61,6 +63,7 @@ impl Config {
         let Self {
             source,
             policy,
+            budget,
             log,
             values,
             environment: _,
@@ -89,6 +92,9 @@ impl Config {
         if difference.has(Applies::ToPolicy) {
             *policy = new.policy;
         }
+        if difference.has(Applies::ToBudget) {
+            *budget = new.budget;
+        }
         if difference.has(Applies::ToLog) {
             *log = new.log;
         }
@@ -113,6 +119,8 @@ impl Config {
 fn applies(setting: &Setting) -> Applies {
     if setting.key == s::LOG.key {
         Applies::ToLog
+    } else if is_in(&BUDGET, setting) {
+        Applies::ToBudget
     } else if is_in(&POLICY, setting) {
         Applies::ToPolicy
     } else if is_in(&SOURCE, setting) {
@@ -125,6 +133,15 @@ fn applies(setting: &Setting) -> Applies {
 fn is_in(settings: &[&Setting], setting: &Setting) -> bool {
     settings.iter().any(|other| other.key == setting.key)
 }
+
+static BUDGET: [&Setting; 6] = [
+    &s::BUDGET_PER_HOUR,
+    &s::BUDGET_PER_MINUTE,
+    &s::BUDGET_RESERVE,
+    &s::BUDGET_WARN_AT,
+    &s::BUDGET_HOLD,
+    &s::BUDGET_HOLD_CANCELS,
+];
 
 /// What says whose session it is, and where. The stored session, the budgets spent and the connections belong to one
 /// seat, so another one takes another process.

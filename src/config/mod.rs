@@ -27,6 +27,7 @@
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 
 mod api;
+mod budget;
 mod credentials;
 mod difference;
 mod environment;
@@ -55,6 +56,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::{
     auth::{RenewalPolicy, Store},
+    budget::Policy,
     config::layers::{Layers, Value},
     origin::Origin,
     proxy,
@@ -104,6 +106,8 @@ pub struct Config {
     pub store: Store,
     /// What hands out tokens: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
     pub source: Option<TokenSource>,
+    /// How many requests upstream will take.
+    pub budget: Policy,
     /// What callers may hold at once.
     pub limits: proxy::Limits,
     /// How long callers are waited for.
@@ -190,6 +194,7 @@ impl Config {
             state_dir: state_dir(layers),
             store,
             source,
+            budget: budget::read(layers, api),
             limits: limits(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),

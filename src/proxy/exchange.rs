@@ -11,13 +11,13 @@ use crate::{
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
-        forward::forward,
+        forward::{Outgoing, forward},
         inbound::{Head, Stop},
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route},
     },
-    tradovate::Effect,
+    tradovate::{Effect, Penalty, penalty},
     upstream::{Answer, Failure, Sent},
 };
 
@@ -74,8 +74,11 @@ async fn serve(
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
+            let fare = proxy.budget.spend(CALLER, route.endpoint, worker.token()?.generation)?;
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
-            let answer = forward(worker, request, route.endpoint, wire, &mut outbound, observation).await?;
+            let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
+            let answer = forward(worker, request, wire, &mut outbound, observation).await?;
+            outbound.remaining = fare.remaining();
             pass_on(answer, &mut outbound, observation).await
         }
     }
@@ -96,6 +99,14 @@ async fn pass_on(
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
     let status = answer.status();
+    if status == StatusCode::OK {
+        let body =
+            answer.peek(penalty::LONGEST).await.map_err(|error| Failure { error, sent: Sent::Maybe })?;
+        outbound.penalty = Penalty::find(body);
+        if outbound.penalty.is_some() {
+            observation.is_penalty();
+        }
+    }
     Ok(match outbound.answer(&mut answer, || observation.is_passed_on()).await {
         Ok(keep_alive) => {
             observation.complete(status, "answered");
@@ -167,7 +178,12 @@ impl Worker {
             draining: &self.draining,
             patience: self.proxy.timeouts.body_idle,
             date: self.proxy.clock.wall(),
+            remaining: None,
+            penalty: None,
             is_broken: false,
         }
     }
 }
+
+/// Who sends a request, as long as there is one kind of caller.
+const CALLER: &str = "local";

@@ -18,6 +18,7 @@ pub struct Metrics {
     request_duration: HistogramVec,
     upstream_duration: HistogramVec,
     added_latency: Histogram,
+    penalties: IntCounterVec,
     in_flight: IntGauge,
 }
 
@@ -51,12 +52,20 @@ impl Metrics {
                 "tradovate_proxy_added_latency_seconds",
                 "What the proxy itself cost until the answer's head was passed on: all but upstream's time, the wait for a token, and new connections.",
             ))?,
+            penalties: IntCounterVec::new(
+                Opts::new(
+                    "tradovate_proxy_penalties_total",
+                    "Answers of 200 that hold a penalty: the request was not handled.",
+                ),
+                &["operation"],
+            )?,
             in_flight: IntGauge::new("tradovate_proxy_requests_in_flight", "Requests being worked on.")?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.request_duration.clone()))?;
         registry.register(Box::new(metrics.upstream_duration.clone()))?;
         registry.register(Box::new(metrics.added_latency.clone()))?;
+        registry.register(Box::new(metrics.penalties.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
         Ok(metrics)
     }
@@ -72,6 +81,7 @@ impl Metrics {
             request_duration: per_effect(&self.request_duration),
             upstream_duration: per_effect(&self.upstream_duration),
             added_latency: self.added_latency.clone(),
+            penalties: self.penalties.clone(),
             in_flight: self.in_flight.clone(),
         }
     }
@@ -86,6 +96,7 @@ pub(super) struct LocalMetrics {
     request_duration: [Histogram; 4],
     upstream_duration: [Histogram; 4],
     added_latency: Histogram,
+    penalties: IntCounterVec,
     in_flight: IntGauge,
 }
 
@@ -173,6 +184,12 @@ impl Observation<'_> {
         if let Some(sent) = self.sent.take() {
             self.upstream += sent.elapsed();
         }
+    }
+
+    /// Upstream's answer is a penalty.
+    pub(super) fn is_penalty(&self) {
+        let (operation, _) = names(self.endpoint.as_ref());
+        self.metrics.penalties.with_label_values(&[operation]).inc();
     }
 
     /// The answer's head, and what came with it, has been handed to the caller.

@@ -6,6 +6,7 @@
 //!                           inbound   read the body, whole
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
+//!                           budget    would Tradovate still take it?          (crate::budget)
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
 //!               forward     upstream  one lease, sent at most once     (crate::upstream)
 //!                           learn     what the answer says of the session
@@ -52,6 +53,7 @@ pub use route::Api;
 
 use crate::{
     auth::{Current, Reader},
+    budget::Budget,
     clock::Clock,
     proxy::{draining::Draining, farewells::Farewells, metrics::LocalMetrics},
     tradovate::Endpoints,
@@ -71,6 +73,8 @@ pub struct Proxy {
     pub limits: Limits,
     /// Bounds on how long they may take.
     pub timeouts: Timeouts,
+    /// How many requests upstream will still take.
+    pub budget: Arc<Budget>,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
     /// What expiry is judged by.

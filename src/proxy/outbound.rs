@@ -12,6 +12,7 @@ use crate::{
         Draining,
         error::{Problem, outcome_name},
     },
+    tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
 };
 
@@ -30,6 +31,10 @@ pub(super) struct Outbound<'a> {
     pub(super) patience: Duration,
     /// What the wall clock shows.
     pub(super) date: Timestamp,
+    /// What ordinary requests may still be sent, if there is a limit.
+    pub(super) remaining: Option<u64>,
+    /// What upstream's answer says in its body that its status does not.
+    pub(super) penalty: Option<Penalty>,
     pub(super) is_broken: bool,
 }
 
@@ -110,6 +115,16 @@ impl Outbound<'_> {
         });
         if !has_date {
             self.date();
+        }
+        if let Some(remaining) = self.remaining {
+            let _ = write!(self.buffer, "X-Proxy-Budget-Remaining: {remaining}\r\n");
+        }
+        if let Some(Penalty { wait, captcha }) = self.penalty {
+            let kind = if captcha { "captcha" } else { "ticket" };
+            let _ = match wait {
+                Some(wait) => write!(self.buffer, "X-Proxy-Penalty: {kind}; wait={wait}\r\n"),
+                None => write!(self.buffer, "X-Proxy-Penalty: {kind}\r\n"),
+            };
         }
         if might_be_ours(answer.status()) {
             field(self.buffer, OUTCOME, ANSWERED);

@@ -22,6 +22,7 @@ pub mod endpoints;
 pub mod environment;
 pub mod handed;
 pub mod hosts;
+pub mod penalty;
 pub mod session;
 pub(crate) mod wire;
 
@@ -30,4 +31,5 @@ pub use endpoints::{Effect, Endpoint, Endpoints};
 pub use environment::Environment;
 pub use handed::HandedToken;
 pub use hosts::{Hosts, TrustedSuffixes};
+pub use penalty::Penalty;
 pub use session::{Api, SessionClient};

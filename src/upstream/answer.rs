@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{StatusCode, header::LOCATION};
+use http::{
+    StatusCode,
+    header::{LOCATION, RETRY_AFTER},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -174,6 +177,36 @@ impl Answer {
         value.and_then(|value| str::from_utf8(value).ok())
     }
 
+    /// Seconds to wait before another request (RFC 9110 §10.2.3), if its head says so once, and as a number.
+    pub fn retry_after(&self) -> Option<u64> {
+        let value = match &self.transport {
+            Transport::Http1(connection) => connection.fields().only("retry-after"),
+            Transport::Http2(answer) => {
+                answer.response.headers().get(RETRY_AFTER).map(http::HeaderValue::as_bytes)
+            }
+        };
+        str::from_utf8(value?).ok()?.trim().parse().ok()
+    }
+
+    /// The first piece of the body, which stays to be passed on: a look at what a short answer says. One of up to
+    /// `limit` bytes is waited for until it is whole; of one whose length is not known there is what came with its
+    /// head. Not cancel safe.
+    ///
+    /// # Errors
+    /// When it stalls, breaks, or ends before it is complete.
+    pub async fn peek(&mut self, limit: usize) -> Result<&[u8], UpstreamError> {
+        let whole = match self.length() {
+            Length::Known(length) => usize::try_from(length).ok().filter(|&length| length <= limit),
+            Length::Unknown => None,
+            Length::Bodiless(_) => return Ok(&[]),
+        };
+        let timeouts = self.upstream.timeouts();
+        match &mut self.transport {
+            Transport::Http1(connection) => connection.peek(whole, timeouts).await,
+            Transport::Http2(answer) => answer.peek(whole, timeouts).await,
+        }
+    }
+
     /// The piece of the body that is here already, so that it can be passed on together with the head.
     ///
     /// # Errors
@@ -181,7 +214,7 @@ impl Answer {
     pub fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
         match &mut self.transport {
             Transport::Http1(connection) => connection.data_at_hand(),
-            Transport::Http2(_) => Ok(None),
+            Transport::Http2(answer) => Ok(answer.data_at_hand()),
         }
     }
 

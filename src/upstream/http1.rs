@@ -158,6 +158,25 @@ impl Http1 {
         }
     }
 
+    /// The first piece of the body, all of it if it is `whole` bytes long. Takes nothing. Not cancel safe.
+    pub(super) async fn peek(
+        &mut self,
+        whole: Option<usize>,
+        timeouts: &Timeouts,
+    ) -> Result<&[u8], UpstreamError> {
+        while let Some(whole) = whole
+            && self.inbox.len() - self.start < whole
+        {
+            let read = timeout(timeouts.body_idle, self.fill()).await;
+            if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
+                return Err(UpstreamError::Truncated);
+            }
+        }
+        let rest = &self.inbox[self.start..];
+        let step = self.decoder.clone().step(rest).map_err(|_| BadResponse::Chunk)?;
+        Ok(&rest[step.skip..step.skip + step.take])
+    }
+
     /// The body bytes that came along with the head, so that both can be passed on in one write.
     pub(super) fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
         Ok(self.range_at_hand()?.map(|range| &self.inbox[range]))

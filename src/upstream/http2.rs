@@ -46,6 +46,8 @@ pub(super) struct Http2Answer {
     pub(super) response: Response<Incoming>,
     to_head: bool,
     data: Bytes,
+    /// Whether `data` has been looked at, and not yet been passed on.
+    is_peeked: bool,
     trailers: Option<HeaderMap>,
 }
 
@@ -59,7 +61,9 @@ pub(super) async fn send(
     let to_head = request.method() == Method::HEAD;
     sender.ready().await.map_err(|error| UpstreamError::Http2(error).not_sent())?;
     match timeout(timeouts.response_head, sender.try_send_request(request)).await {
-        Ok(Ok(response)) => Ok(Http2Answer { response, to_head, data: Bytes::new(), trailers: None }),
+        Ok(Ok(response)) => {
+            Ok(Http2Answer { response, to_head, data: Bytes::new(), is_peeked: false, trailers: None })
+        }
         Ok(Err(mut error)) => {
             // A message that hyper hands back has never been put on the wire.
             let handed_back = error.take_message().is_some();
@@ -71,7 +75,28 @@ pub(super) async fn send(
 }
 
 impl Http2Answer {
+    /// The first piece of the body, if it is known to be `whole` bytes long; they may be fewer, where upstream sends
+    /// them in pieces. Takes nothing.
+    pub(super) async fn peek(
+        &mut self,
+        whole: Option<usize>,
+        timeouts: &Timeouts,
+    ) -> Result<&[u8], UpstreamError> {
+        if !self.is_peeked && whole.is_some_and(|whole| whole > 0) {
+            self.is_peeked = self.next_data(timeouts).await?.is_some();
+        }
+        Ok(if self.is_peeked { &self.data } else { &[] })
+    }
+
+    /// What has been looked at already.
+    pub(super) fn data_at_hand(&mut self) -> Option<&[u8]> {
+        std::mem::take(&mut self.is_peeked).then_some(&*self.data)
+    }
+
     pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
+        if std::mem::take(&mut self.is_peeked) {
+            return Ok(Some(&self.data));
+        }
         loop {
             let frame = timeout(timeouts.body_idle, self.response.body_mut().frame()).await;
             match frame.map_err(|_| UpstreamError::BodyTimeout)? {

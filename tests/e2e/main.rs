@@ -7,7 +7,7 @@
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
 //! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
-//! [`stock_clients`], those that log in by themselves; [`observability`]; and [`other_api`], in front of another API than
+//! [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and [`other_api`], in front of another API than
 //! Tradovate's.
 
 #![allow(
@@ -18,6 +18,7 @@
 mod support;
 
 mod answers;
+mod budget;
 mod clocks;
 mod doubts;
 mod forwarding;

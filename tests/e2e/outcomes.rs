@@ -188,14 +188,14 @@ async fn an_answer_that_breaks_off_never_ends_as_if_it_were_whole() {
     // RFC 9112 §8: a caller must be able to tell.
     let (mut upstream, proxy) = raw().await;
     for (version, answer) in [
-        ("1.1", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"),
+        ("1.1", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n12345"),
         ("1.1", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"),
         ("1.1", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n"),
         ("1.1", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\nnonsense\r\n"),
         ("1.1", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345-\r\n"),
         // HTTP/1.0 has only the connection's end to go by, so that must not look like one.
         ("1.0", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"),
-        ("1.0", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"),
+        ("1.0", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n12345"),
     ] {
         let mut client = proxy.client().await;
         client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: a\r\n\r\n")).await;
@@ -219,9 +219,16 @@ async fn an_answer_that_stalls_is_broken_off() {
     let mut client = proxy.client().await;
     client.send(write(READ, "")).await;
     let mut request = upstream.request().await;
-    request.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345").await;
-    assert_eq!(client.head().await.only("content-length"), Some("10"));
+    request.write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n12345").await;
+    assert_eq!(client.head().await.only("content-length"), Some("9999"));
     assert_eq!(client.breaks_off().await, End::Reset);
+    request.left().await;
+    // A short one is looked into before it is passed on, so that its caller can still be told.
+    let mut client = proxy.client().await;
+    client.send(write(READ, "")).await;
+    let mut request = upstream.request().await;
+    request.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345").await;
+    is_failure(&client.answer().await, 504, "upstream-too-slow", "unknown", "a short answer");
     request.left().await;
 }
 

@@ -20,6 +20,7 @@ use crate::{
         state::{Attempt, Call},
     },
     bearer::Bearer,
+    budget::Policy,
 };
 
 struct Running {
@@ -30,6 +31,10 @@ struct Running {
     clock: Clock,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
+}
+
+fn budget(clock: &Clock) -> Arc<Budget> {
+    Arc::new(Budget::new(Policy::default(), clock.clone()))
 }
 
 async fn running() -> Running {
@@ -48,7 +53,7 @@ async fn running() -> Running {
         clock: clock.clone(),
     };
     let (console, orders) = auth::console();
-    let admin = Admin::new(reader, console, registry, facts).unwrap();
+    let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(serve(listener, admin.clone(), async {
         let _ = stopped.await;
@@ -288,10 +293,12 @@ async fn what_is_registered_twice_is_an_error() {
         listen: address,
         admin_listen: address,
         hosts: Vec::new(),
-        clock,
+        clock: clock.clone(),
     };
     let (console, _orders) = auth::console();
     let registry = Registry::new();
-    assert!(Admin::new(reader.clone(), console.clone(), registry.clone(), facts.clone()).is_ok());
-    assert!(Admin::new(reader, console, registry, facts).is_err());
+    assert!(
+        Admin::new(reader.clone(), console.clone(), budget(&clock), registry.clone(), facts.clone()).is_ok()
+    );
+    assert!(Admin::new(reader, console, budget(&clock), registry, facts).is_err());
 }

@@ -5,6 +5,7 @@
 //! a file changed ────┴─▶ read all of it ─────┤
 //!   (every 5 s; twice the same)              └ difference ─┬ credentials ──▶ Change::Source ─▶ renewer
 //!                                                          ├ session.… ────▶ Change::Policy ─▶ renewer
+//!                                                          ├ budget.… ─────▶ the limits
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -25,6 +26,7 @@ use self::{metrics::Outcome, watch::Watch};
 use crate::{
     app::{AppError, Hangups, Source, serve::Launch},
     auth::{Change, TokenSource as _},
+    budget::Budget,
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
     telemetry::Verbosity,
@@ -48,6 +50,8 @@ pub(super) struct Controls {
     pub(super) changes: mpsc::Sender<Change<Source>>,
     /// Whose session it keeps: no other source may take its source's place.
     pub(super) seat: String,
+    /// To the count of what is sent.
+    pub(super) budget: Arc<Budget>,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -134,6 +138,9 @@ impl Reload {
         }
         if difference.has(Applies::ToPolicy) {
             self.send(Change::Policy(next.policy)).await;
+        }
+        if difference.has(Applies::ToBudget) {
+            self.controls.budget.set(next.budget);
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

@@ -69,6 +69,7 @@ impl Stage {
         let controls = Controls {
             changes: sender,
             seat: source_of(&config).seat(),
+            budget: Arc::new(Budget::new(config.budget, clock.clone())),
             metrics: Metrics::register(&stage.registry, clock.now()).unwrap(),
             clock,
         };

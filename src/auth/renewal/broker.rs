@@ -214,7 +214,7 @@ impl World {
         }
         if bearer.is_some_and(|bearer| !self.lives(bearer, now)) {
             return Err(match self.closed_answer {
-                Sign::Doubtful => SourceError::RateLimited,
+                Sign::Doubtful | Sign::Held => SourceError::RateLimited,
                 Sign::Refused | Sign::Denied => refused(),
             });
         }
@@ -276,7 +276,7 @@ impl TokenSource for Broker {
             }
             (_, true, _) => Vitality::Alive,
             (_, false, Sign::Refused) => Vitality::Dead,
-            (_, false, Sign::Doubtful | Sign::Denied) => Vitality::Unclear,
+            (_, false, Sign::Doubtful | Sign::Denied | Sign::Held) => Vitality::Unclear,
         }
     }
 

@@ -9,6 +9,7 @@ macro_rules! settings {
     };
 }
 
+mod budget;
 mod callers;
 mod credentials;
 mod limits;
@@ -21,6 +22,9 @@ mod upstream;
 use std::{fmt, path::Path, sync::LazyLock};
 
 pub(super) use self::{
+    budget::{
+        BUDGET_HOLD, BUDGET_HOLD_CANCELS, BUDGET_PER_HOUR, BUDGET_PER_MINUTE, BUDGET_RESERVE, BUDGET_WARN_AT,
+    },
     callers::{ADMIN_HOSTS, ADMIN_LISTEN, CONTENT_TYPES, LISTEN, UNSAFE_OPEN},
     credentials::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC, TOKEN},
     limits::{LIMIT_BODY_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS, LIMIT_HEAD_BYTES},
@@ -143,6 +147,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         process::PROCESS,
         session::SESSION,
         oauth2::OAUTH2,
+        budget::BUDGET,
         limits::LIMITS,
         timeouts::TIMEOUTS,
     ]

@@ -10,6 +10,7 @@ pub use self::problem::Problem;
 pub(super) use self::problem::outcome_name;
 
 use crate::{
+    budget,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
@@ -39,6 +40,9 @@ pub enum ProxyError {
     /// Nobody's: the caller closed its side while its request waited for a token.
     #[error("the caller closed its side of the connection while the request waited for a token")]
     CallerLeft,
+    /// Nobody's: Tradovate would not take it, or what it still takes is kept for cancels.
+    #[error(transparent)]
+    Budget(#[from] budget::Refusal),
     /// Ours: too much to do.
     #[error("{concurrent} requests are in progress already")]
     Overloaded {
@@ -67,6 +71,7 @@ impl ProxyError {
             Self::Refused(_)
             | Self::NoToken(_)
             | Self::CallerLeft
+            | Self::Budget(_)
             | Self::Overloaded { .. }
             | Self::Upstream(_) => false,
         }
@@ -80,6 +85,8 @@ impl ProxyError {
             }
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
+            Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",
+            Self::Budget(budget::Refusal::Held(_)) => "held",
             Self::Overloaded { .. } | Self::TooManyConnections { .. } => "overloaded",
             Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
                 (_, true, _) => "connect-failed",

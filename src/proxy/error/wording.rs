@@ -3,10 +3,11 @@
 use http::StatusCode;
 
 use crate::{
+    budget::{Cause, Refusal},
     http1::BadRequest,
     proxy::{
         error::{Problem, ProxyError},
-        route::Refusal,
+        route,
     },
     upstream::{Failure, Sent, UpstreamError},
 };
@@ -44,6 +45,7 @@ impl ProxyError {
                 self.to_string(),
                 "nothing was sent: wait for the answer with the connection open, longer than timeouts.token",
             ),
+            Self::Budget(refusal) => budget(refusal),
             Self::Overloaded { concurrent } => Problem {
                 retry_after: Some(1),
                 ..Problem::refused(
@@ -109,7 +111,9 @@ fn bad_request(bad: BadRequest) -> Problem {
     Problem::refused(status, code, detail, help)
 }
 
-fn refused(refusal: Refusal) -> Problem {
+fn refused(refusal: route::Refusal) -> Problem {
+    use route::Refusal;
+
     let (status, code, help) = match refusal {
         Refusal::Method => (
             StatusCode::METHOD_NOT_ALLOWED,
@@ -148,6 +152,37 @@ fn refused(refusal: Refusal) -> Problem {
     // RFC 9110 §15.5.6: a 405 names what is allowed.
     let allow = (refusal == Refusal::Method).then_some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     Problem { allow, ..Problem::refused(status, code, refusal.to_string(), help) }
+}
+
+fn budget(refusal: &Refusal) -> Problem {
+    let (code, detail, help) = match refusal {
+        Refusal::Spent { reserve, .. } => (
+            "budget-spent",
+            format!("{refusal}, and the last {reserve} are kept for cancels and liquidations"),
+            "ask less often: /status on the admin listener says which caller sends how many; cancels and \
+             liquidations still pass"
+                .to_owned(),
+        ),
+        Refusal::Held(held) => (
+            "held",
+            format!("{refusal}, so that this one is not sent"),
+            match held.cause {
+                Cause::Limited => {
+                    "cancels and liquidations still pass; the proxy lets a request through now and then, and all of \
+                     them once one is answered"
+                }
+                Cause::Locked => {
+                    "Tradovate wants a captcha solved: sign in at trader.tradovate.com, and stop all programs that use \
+                     this user; each call may put the end off"
+                }
+            }
+            .to_owned(),
+        ),
+    };
+    Problem {
+        retry_after: Some(refusal.retry_after()),
+        ..Problem::refused(StatusCode::TOO_MANY_REQUESTS, code, detail, help)
+    }
 }
 
 fn upstream(failure: &Failure) -> Problem {

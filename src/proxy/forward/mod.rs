@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{Generation, Reader, Sign},
+    budget::Fare,
     hygiene::Scrubbed,
     origin::Origin,
     proxy::{ProxyError, Worker, metrics::Observation, outbound::Outbound},
@@ -22,27 +23,36 @@ use crate::{
 /// it was redirected.
 pub(super) async fn forward(
     worker: &Worker,
-    request: Scrubbed<'_>,
-    endpoint: &Endpoint,
+    outgoing: Outgoing<'_>,
     wire: &mut Vec<u8>,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
 ) -> Result<Answer, ProxyError> {
-    let first = attempt(worker, request, endpoint, Choice::Any, wire, outbound, observation).await;
+    let first = attempt(worker, outgoing, Choice::Any, wire, outbound, observation).await;
     let choice = match &first {
-        Ok(tried) if endpoint.effect == Effect::Read && tried.is_outdated(worker, observation).await => {
+        Ok(tried)
+            if outgoing.endpoint.effect == Effect::Read && tried.is_outdated(worker, observation).await =>
+        {
             Choice::Any
         }
-        Err(missed) if missed.may_repeat(endpoint.effect) => Choice::Fresh,
+        Err(missed) if missed.may_repeat(outgoing.endpoint.effect) => Choice::Fresh,
         Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
     };
-    let second = attempt(worker, request, endpoint, choice, wire, outbound, observation).await;
+    let second = attempt(worker, outgoing, choice, wire, outbound, observation).await;
     match (first, second) {
         // What the first try is known to have done outweighs what the second could not do.
         (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
         (Err(missed), Err(_)) if missed.has_left() => Err(missed.error),
         (Err(_), Err(missed)) => Err(missed.error),
     }
+}
+
+/// A request as it is sent, once or twice.
+#[derive(Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    pub(super) request: Scrubbed<'a>,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) fare: &'a Fare<'a>,
 }
 
 /// An answer, which token was sent for it, and where.
@@ -62,8 +72,7 @@ struct Missed {
 /// Sends the request once.
 async fn attempt(
     worker: &Worker,
-    request: Scrubbed<'_>,
-    endpoint: &Endpoint,
+    outgoing: Outgoing<'_>,
     choice: Choice,
     wire: &mut Vec<u8>,
     outbound: &mut Outbound<'_>,
@@ -78,16 +87,21 @@ async fn attempt(
         // The token of this very moment, after the connection stands; and only over the way it was issued for.
         let session = worker.token()?;
         if lease.leads_to(&session.origin) {
-            let request = request.authorize(&session.bearer, &session.origin);
+            let request = outgoing.request.authorize(&session.bearer, &session.origin);
             break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
         }
     };
+    let budget = &*worker.proxy.budget;
+    let holds = budget.holds();
+    outgoing.fare.is_sent();
     observation.is_sent();
     let answer = answer_to(prepared, outbound).await;
     observation.is_answered();
     let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
     let tried = Tried { answer, generation, origin };
-    tried.tell(&worker.proxy.session, endpoint.operation);
+    let status = tried.answer.status().as_u16();
+    let is_held = budget.learn(holds, generation, status, || tried.answer.retry_after());
+    tried.tell(&worker.proxy.session, outgoing.endpoint.operation, is_held);
     Ok(tried)
 }
 
@@ -103,11 +117,12 @@ async fn answer_to(request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result
 
 impl Tried {
     /// Tells the renewer what the answer says of the session.
-    fn tell(&self, session: &Reader, operation: &'static str) {
+    fn tell(&self, session: &Reader, operation: &'static str, is_held: bool) {
         if let Some(location) = self.moved_to() {
             return session.report_moved(self.generation, location);
         }
         match sign(self.answer.status(), || self.answer.is_wordless()) {
+            Some(Sign::Doubtful) if is_held => session.report(self.generation, operation, Sign::Held),
             Some(sign) => session.report(self.generation, operation, sign),
             None => session.report_well(),
         }

@@ -18,6 +18,7 @@ use super::*;
 use crate::{
     auth::{Publisher, Session, State, Status, channel},
     bearer::Bearer,
+    budget::{Budget, Policy},
     clock::Clock,
     proxy::{Api, Limits, Metrics, Proxy, Timeouts},
     tradovate::Endpoints,
@@ -159,7 +160,9 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let tls = tls::client_config(&[], tls::Alpn::Http1).unwrap();
         let connector = Connector::new(Arc::new(tls), upstream::Timeouts::default());
         let upstream = Upstream::new(connector, 16 * 1024, upstream::Metrics::register(&registry).unwrap());
+        let budget = Budget::new(Policy::unlimited(), clock.clone());
         let proxy = Proxy {
+            budget: Arc::new(budget),
             session,
             api: Api::Tradovate,
             endpoints: Endpoints::new(),

@@ -256,7 +256,9 @@ const FIELDS: &[&str] = &[
     "x-content-type-options",
     "allow",
     "content-security-policy",
+    "x-proxy-budget-remaining",
     "x-proxy-outcome",
+    "x-proxy-penalty",
 ];
 
 /// What every access token of the simulated broker, and of the raw one, begins with.

@@ -49,6 +49,10 @@ impl Setup {
             ("TRADOVATE_PROXY_UPSTREAM_URL", upstream),
             ("TRADOVATE_PROXY_LISTEN", "127.0.0.1:0"),
             ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:0"),
+            // Whatever a test is about, it is not how many requests it sends.
+            ("TRADOVATE_PROXY_BUDGET_PER_HOUR", "off"),
+            ("TRADOVATE_PROXY_BUDGET_PER_MINUTE", "off"),
+            ("TRADOVATE_PROXY_BUDGET_HOLD", "0s"),
             // One pool of connections to upstream, so that which of them is used again is no accident.
             ("TRADOVATE_PROXY_WORKERS", "1"),
         ];

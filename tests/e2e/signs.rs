@@ -159,7 +159,7 @@ async fn a_read_that_is_refused_while_the_next_token_is_on_its_way_waits_for_tha
     let stage = Stage::with(Way::Plain, |setup| setup.with("TRADOVATE_PROXY_TIMEOUT_TOKEN", "20s")).await;
     stage.control().change_rules(|rules| rules.old_token = OldToken::Dies);
     let refused = Action::Respond { status: 503, headers: Vec::new(), body: String::new() };
-    for (action, status) in [(Action::Pass, 200), (refused, 401)] {
+    for (action, status) in [(Action::Pass, 200), (refused.clone(), 401)] {
         // The broker has done its work, so that the old token is dead, and keeps the answer back.
         stage.control().inject(Fault::next(RENEWAL, action).handled().delayed_ms(60_000));
         stage.clock.advance(Duration::from_secs(70 * 60)).unwrap();
@@ -176,7 +176,10 @@ async fn a_read_that_is_refused_while_the_next_token_is_on_its_way_waits_for_tha
         let told = stage.ask(ORDERS, ORDER).await;
         assert_eq!((told.status(), told.outcome()), (401, Some("answered")));
         stage.control().clear_faults();
+        // However late the read learns that this renewal has failed, no later one has brought a token.
+        stage.control().inject(Fault::next(RENEWAL, refused.clone()).times(1000));
         assert_eq!(reader.answer().await.status(), status);
+        stage.control().clear_faults();
         stage.control().forget_requests();
     }
 }

@@ -16,6 +16,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
+#[path = "../coats/mod.rs"]
+mod coats;
 mod crash;
 mod documents;
 mod drain;

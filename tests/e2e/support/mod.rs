@@ -6,6 +6,9 @@
 //! [`Process`](process::Process) is the program itself, where what matters is the process.
 
 pub(crate) mod client;
+#[path = "../../coats/mod.rs"]
+mod coats;
+mod log;
 pub(crate) mod message;
 pub(crate) mod metrics;
 pub(crate) mod process;

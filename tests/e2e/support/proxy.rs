@@ -15,7 +15,7 @@ use tradovate_proxy::{
     sandbox::CREDENTIALS,
 };
 
-use super::{client::Client, metrics::Metrics, wait::within};
+use super::{client::Client, log, metrics::Metrics, wait::within};
 
 /// How a proxy is to be set up: its settings, as a user would write them into the environment.
 #[derive(Clone, Debug)]
@@ -87,6 +87,7 @@ impl Setup {
 
     /// Starts it, and waits for nothing.
     pub(crate) async fn start(mut self) -> Proxy {
+        log::is_heard();
         let ca = tempfile::NamedTempFile::new().unwrap();
         if !self.ca_pem.is_empty() {
             std::fs::write(ca.path(), &self.ca_pem).unwrap();

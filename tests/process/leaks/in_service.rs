@@ -76,6 +76,8 @@ fn life(api: &Api, state: &Path, format: &str, witness: &mut Witness) -> String 
         .env("TRADOVATE_PROXY_LOG", "trace")
         .env("TRADOVATE_PROXY_LOG_FORMAT", format)
         .env("TRADOVATE_PROXY_TIMEOUT_RESPONSE_HEAD", "100ms")
+        // A 429 is one of the faults, and not to keep the others away.
+        .env("TRADOVATE_PROXY_BUDGET_HOLD", "0s")
         .env("TRADOVATE_PROXY_LIMIT_BODY_BYTES", "1000");
     let proxy = Proxy::start(command);
     proxy.process.line("token granted");

@@ -1,4 +1,4 @@
-//! Real files under a clock that stands still.
+//! Real files under a clock that stands still but for what a test lets [`pass`] on it: nothing here takes time.
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::{
     sync::mpsc::Receiver,
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
 use super::{watch::INTERVAL, *};
@@ -155,6 +155,11 @@ impl io::Write for Writer {
     }
 }
 
+/// Moves the clock. The watcher looks once every [`INTERVAL`] of it, so this is how many looks pass.
+async fn pass(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
 fn spawn(reload: Reload) -> JoinHandle<()> {
     tokio::spawn(reload.run(Hangups::listen().unwrap()))
 }
@@ -174,7 +179,7 @@ async fn a_secret_that_changes_is_taken_at_the_second_look() {
     );
     assert!(!stage.logged().contains("canary"), "{}", stage.logged());
     // And not again.
-    sleep(10 * INTERVAL).await;
+    pass(10 * INTERVAL).await;
     stage.nothing_was_sent();
     assert!(stage.counts("reload_total{result=\"ok\"} 1"));
 }
@@ -187,7 +192,7 @@ async fn half_a_secret_is_never_taken() {
     // Each part between two looks.
     for part in ["c", "canary", "canary-wh", "canary-whole"] {
         stage.write("password", part);
-        sleep(INTERVAL).await;
+        pass(INTERVAL).await;
     }
     let taken = stage.sent(&["c", "canary", "canary-wh", "canary-whole"]).await;
     assert_eq!(taken, "canary-whole");
@@ -199,11 +204,11 @@ async fn half_a_secret_is_never_taken() {
 async fn a_file_that_is_gone_for_a_moment_changes_nothing() {
     let (mut stage, reload) = Stage::new();
     spawn(reload);
-    sleep(INTERVAL / 2).await;
+    pass(INTERVAL / 2).await;
     fs::remove_file(stage.path("password")).unwrap();
-    sleep(INTERVAL).await;
+    pass(INTERVAL).await;
     stage.write("password", "canary-one");
-    sleep(10 * INTERVAL).await;
+    pass(10 * INTERVAL).await;
     stage.nothing_was_sent();
     assert!(stage.counts("reload_total{result=\"invalid\"} 0"), "{}", stage.logged());
 }
@@ -213,7 +218,7 @@ async fn a_file_that_stays_away_is_said_once_and_awaited() {
     let (mut stage, reload) = Stage::new();
     spawn(reload);
     fs::remove_file(stage.path("password")).unwrap();
-    sleep(20 * INTERVAL).await;
+    pass(20 * INTERVAL).await;
     stage.nothing_was_sent();
     assert!(stage.counts("reload_total{result=\"invalid\"} 1"), "{}", stage.logged());
     assert!(stage.counts("last_reload_successful 0"));
@@ -248,7 +253,7 @@ async fn a_file_that_is_named_anew_is_looked_at_twice_too() {
     let toml = fs::read_to_string(stage.path("proxy.toml")).unwrap();
     stage.write("proxy.toml", &toml.replace("/password'", "/other'"));
     // It is read for the first time now, and counts at the look after.
-    sleep(2 * INTERVAL + INTERVAL / 2).await;
+    pass(2 * INTERVAL + INTERVAL / 2).await;
     stage.nothing_was_sent();
     stage.write("other", "canary-half and the rest");
     let taken = stage.sent(&["canary-one", "canary-half", "canary-half and the rest"]).await;

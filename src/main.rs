@@ -46,7 +46,7 @@ fn start(sources: Sources, serve: impl AsyncFnOnce(Launch) -> Result<(), AppErro
         return fail(&error, Exit::System);
     }
     let Reading { config, look } = sources.read();
-    let config = match config {
+    let mut config = match config {
         Ok(config) => config,
         Err(errors) => return fail(&errors, Exit::Config),
     };
@@ -60,7 +60,8 @@ fn start(sources: Sources, serve: impl AsyncFnOnce(Launch) -> Result<(), AppErro
     if let Err(error) = app::forbid_core_dumps() {
         tracing::warn!(%error, "core dumps could not be forbidden; one would hold the access token");
     }
-    app::raise_descriptor_limit(&config.limits);
+    config.limits.connections = app::raise_descriptor_limit(&config, sources.purpose);
+    app::report_panics();
     let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, Exit::System),

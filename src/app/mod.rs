@@ -12,6 +12,7 @@ mod core_dump;
 mod descriptors;
 mod device;
 mod error;
+mod panics;
 mod reload;
 mod sandbox;
 mod serve;
@@ -26,7 +27,7 @@ use std::{
 
 use prometheus::Registry;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -34,6 +35,7 @@ use tokio::{
 pub use core_dump::forbid_core_dumps;
 pub use descriptors::raise_descriptor_limit;
 pub use error::AppError;
+pub use panics::report_panics;
 pub use sandbox::sandbox;
 pub use serve::{Launch, serve};
 pub use signals::{Hangups, Signals};
@@ -49,7 +51,7 @@ use crate::{
     budget::{self, Budget},
     clock::Clock,
     config::Config,
-    proxy::{self, Proxy},
+    proxy::{self, Buffered, Proxy},
     server::Workers,
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
@@ -85,10 +87,12 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken or a part cannot be had; the text says what to do.
+    #[expect(clippy::unused_async, reason = "listeners need a runtime around them, and this says so")]
     pub async fn bind(config: &Config, seat: Seat) -> Result<Self, AppError> {
-        let listener = bind("proxy", "--listen", config.listen).await?;
-        let admin_listener = bind("admin", "--admin-listen", config.admin_listen).await?;
+        let listener = bind("proxy", "--listen", config.listen)?;
+        let admin_listener = bind("admin", "--admin-listen", config.admin_listen)?;
         let registry = Registry::new();
+        registry.register(Box::new(panics::counter()))?;
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
@@ -112,6 +116,7 @@ impl App {
             clock: facts.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
+        let metrics = proxy::Metrics::register(&registry)?;
         let proxy = Proxy {
             budget: Arc::clone(&budget),
             session: session.clone(),
@@ -121,8 +126,9 @@ impl App {
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
             clock: facts.clock.clone(),
-            metrics: proxy::Metrics::register(&registry)?,
             in_progress: AtomicUsize::new(0),
+            buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
+            metrics,
         };
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
         let upstream = upstream::Metrics::register(&registry)?;
@@ -222,9 +228,20 @@ async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError
     task.await.map_err(|_| AppError::Ended { part })
 }
 
-async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Bind { what, flag, address, source })
+fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As tokio's own `bind` does: an address is free again as soon as the process before has left it.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| AppError::Bind { what, flag, address, source })
 }
+
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). To one more the kernel
+/// says nothing, and its caller tries again after a second.
+const BACKLOG: u32 = 4096;
 
 #[cfg(test)]
 mod tests;

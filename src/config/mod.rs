@@ -198,6 +198,7 @@ impl Config {
             limits: limits(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),
+                body: layers.value(&s::TIMEOUT_REQUEST_BODY, value::bound),
                 body_idle: layers.value(&s::TIMEOUT_DOWNSTREAM_IDLE, value::bound),
                 keep_alive: layers.value(&s::TIMEOUT_KEEP_ALIVE, value::bound),
                 token: layers.value(&s::TIMEOUT_TOKEN, value::duration),
@@ -287,6 +288,8 @@ fn limits(layers: &mut Layers<'_>) -> proxy::Limits {
         body_bytes: layers.value(&s::LIMIT_BODY_BYTES, |text| value::size(text, 1..=64 << 20)),
         head_bytes: layers.value(&s::LIMIT_HEAD_BYTES, |text| value::size(text, 1 << 10..=1 << 20)),
         connections: layers.value(&s::LIMIT_CONNECTIONS, |text| value::count(text, 1..=1_000_000)),
+        // Zero lets in none above 16 KiB.
+        buffered_bytes: layers.value(&s::LIMIT_BUFFERED_BYTES, |text| value::size(text, 0..=64 << 30)),
         concurrent_requests: layers
             .value(&s::LIMIT_CONCURRENT_REQUESTS, |text| value::count(text, 1..=1_000_000)),
     }

@@ -47,8 +47,6 @@ pub(super) async fn turn_away(worker: &Worker, stream: TcpStream) {
     let error = ProxyError::TooManyConnections { connections };
     let problem = error.problem();
     worker.metrics.observe().complete(problem.status, error.label());
-    // So many at once can be told; a flood of them must not take the descriptors that callers and upstream need.
-    let Some(_farewell) = worker.farewells.take() else { return };
     let mut connection = Connection::new(stream);
     let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None);
     if outbound.problem(&problem).await.is_ok() {
@@ -86,6 +84,8 @@ impl Connection {
     fn rest(&mut self) {
         self.is_busy = false;
         self.inbound.shrink();
+        self.head.bytes.clear();
+        self.head.bytes.shrink_to(KEPT);
         self.buffer.clear();
         self.buffer.shrink_to(KEPT);
         self.wire.clear();
@@ -95,6 +95,7 @@ impl Connection {
     /// Ends a connection on which the caller may still be sending: closing with unread bytes would make the
     /// kernel send a reset, and that can overtake the answer (RFC 9112 §9.6).
     async fn close(mut self, patience: Duration) {
+        self.inbound.shrink();
         let linger = async {
             self.stream.shutdown().await?;
             self.buffer.resize(KEPT, 0);

@@ -54,7 +54,7 @@ async fn serve(
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
-    inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await?;
+    inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
 
     // From here on the request is whole, and one of a bounded number.
@@ -79,6 +79,8 @@ async fn serve(
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
             let answer = forward(worker, request, wire, &mut outbound, observation).await?;
             outbound.remaining = fare.remaining();
+            // It is not sent again now, and its caller may take long over the answer.
+            inbound.release_body();
             pass_on(answer, &mut outbound, observation).await
         }
     }
@@ -115,6 +117,9 @@ async fn pass_on(
         }
         Err(Cut::Caller) => {
             observation.complete(status, "caller-gone");
+            // Read to its end, it leaves a connection that is as good as any. Callers in masses that leave too soon
+            // would else have upstream open as many anew.
+            answer.finish();
             After::Abort
         }
         // Nothing of it has been passed on: the caller can still be told.

@@ -10,7 +10,11 @@ use tokio::{
 
 use crate::{
     http1::{BadRequest, BodyDecoder, Framing, HeadScanner, RequestHead, Scanned},
-    proxy::{Limits, ProxyError, Timeouts},
+    proxy::{
+        Buffered, Limits, ProxyError, Timeouts,
+        buffered::{FREE, Share},
+        error::Slow,
+    },
 };
 
 /// What arrives on one connection.
@@ -19,6 +23,8 @@ pub(super) struct Inbound {
     /// Bytes read and not yet taken: of this request, and of those sent behind it without waiting.
     inbox: Vec<u8>,
     body: Vec<u8>,
+    /// What `body` takes of the memory that all may take together.
+    share: Share,
     progress: Progress,
 }
 
@@ -119,7 +125,7 @@ impl Inbound {
             match timeout_at(deadline, fill(stream, &mut self.inbox)).await {
                 Ok(Ok(0) | Err(_)) => return Err(Stop::Gone),
                 Ok(Ok(_)) => {}
-                Err(_) => return Err(ProxyError::SlowRequest(timeouts.head).into()),
+                Err(_) => return Err(ProxyError::SlowRequest(Slow::Head(timeouts.head)).into()),
             }
         }
     }
@@ -131,13 +137,19 @@ impl Inbound {
         stream: &mut TcpStream,
         head: &Head,
         limits: &Limits,
+        buffered: &Buffered,
         timeouts: &Timeouts,
     ) -> Result<(), Stop> {
         let limit = limits.body_bytes;
         let framing = head.read.framing();
+        // How much may come, as far as can be known now.
+        let mut most = limit;
         if let Framing::Length(length) = framing {
             let length = usize::try_from(length).ok().filter(|&length| length <= limit);
-            self.body.reserve(length.ok_or(ProxyError::BodyTooLarge { limit })?);
+            most = length.ok_or(ProxyError::BodyTooLarge { limit })?;
+            if !buffered.has_room_for(most) {
+                return Err(ProxyError::BuffersFull { limit: buffered.limit() }.into());
+            }
         }
         // RFC 9110 §10.1.1: not needed once some of the body is here.
         if head.read.expects_continue() && framing != Framing::Empty && self.inbox.is_empty() {
@@ -145,34 +157,88 @@ impl Inbound {
             go_on.await.map_err(|_| Stop::Gone)?.map_err(|_| Stop::Gone)?;
         }
         let mut decoder = BodyDecoder::new(framing);
+        let mut pace = Pace::new(timeouts);
         while !decoder.is_done() {
             let step = decoder.step(&self.inbox).map_err(|_| BadRequest::Chunk)?;
             let data = &self.inbox[step.skip..step.skip + step.take];
             if self.body.len() + data.len() > limit {
                 return Err(ProxyError::BodyTooLarge { limit }.into());
             }
+            make_room(&mut self.body, &mut self.share, data.len(), most, buffered)?;
             self.body.extend_from_slice(data);
             self.inbox.drain(..step.skip + step.take);
             if step.skip + step.take > 0 {
                 continue;
             }
-            match timeout(timeouts.body_idle, fill(stream, &mut self.inbox)).await {
+            let (deadline, slow) = pace.next();
+            match timeout_at(deadline, fill(stream, &mut self.inbox)).await {
                 Ok(Ok(0)) => return Err(BadRequest::Incomplete.into()),
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => return Err(Stop::Gone),
-                Err(_) => return Err(ProxyError::SlowRequest(timeouts.body_idle).into()),
+                Err(_) => return Err(ProxyError::SlowRequest(slow).into()),
             }
         }
         self.progress = Progress::Whole;
         Ok(())
     }
 
+    /// Gives back what a large body took, once it is not needed any more.
+    pub(super) fn release_body(&mut self) {
+        self.body.clear();
+        self.body.shrink_to(FREE);
+        self.share = Share::default();
+    }
+
     /// Gives back what a large request took.
     pub(super) fn shrink(&mut self) {
-        self.body.clear();
-        self.body.shrink_to(KEPT);
+        self.release_body();
         self.inbox.shrink_to(KEPT);
     }
+}
+
+/// Until when the next byte of a body must come.
+#[derive(Clone, Copy, Debug)]
+struct Pace<'a> {
+    timeouts: &'a Timeouts,
+    /// Known from the first wait on: most bodies come along with their head, and nobody waits for them.
+    end: Option<Instant>,
+}
+
+impl<'a> Pace<'a> {
+    fn new(timeouts: &'a Timeouts) -> Self {
+        Self { timeouts, end: None }
+    }
+
+    /// The sooner of two bounds, and which it is.
+    fn next(&mut self) -> (Instant, Slow) {
+        let Timeouts { body, body_idle, .. } = *self.timeouts;
+        let now = Instant::now();
+        let end = *self.end.get_or_insert_with(|| now + body);
+        if now + body_idle < end {
+            (now + body_idle, Slow::Pause(body_idle))
+        } else {
+            (end, Slow::Body(body))
+        }
+    }
+}
+
+/// Lets `body` grow by `more` bytes that are here: twofold, so that it is copied seldom, and never beyond the `most`
+/// that may come. What was only announced takes no memory.
+fn make_room(
+    body: &mut Vec<u8>,
+    share: &mut Share,
+    more: usize,
+    most: usize,
+    buffered: &Buffered,
+) -> Result<(), ProxyError> {
+    let needed = body.len() + more;
+    if needed <= body.capacity() {
+        return Ok(());
+    }
+    let capacity = needed.max(2 * body.capacity()).max(FIRST).min(most.max(needed));
+    share.cover(capacity, buffered).map_err(|_| ProxyError::BuffersFull { limit: buffered.limit() })?;
+    body.reserve_exact(capacity - body.len());
+    Ok(())
 }
 
 async fn fill(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> io::Result<usize> {
@@ -181,5 +247,41 @@ async fn fill(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> io::Result<usize> 
 }
 
 const READ: usize = 2 * 1024;
+/// Most bodies fit.
+const FIRST: usize = 4 * 1024;
 /// A buffer that grew beyond this is not kept.
 const KEPT: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_every_so_often_puts_off_one_bound_and_not_the_other() {
+        let timeouts = Timeouts::default();
+        let begun = Instant::now();
+        let mut pace = Pace::new(&timeouts);
+        for passed in [0, 29] {
+            tokio::time::advance(Duration::from_secs(passed)).await;
+            assert_eq!(pace.next(), (Instant::now() + timeouts.body_idle, Slow::Pause(timeouts.body_idle)));
+        }
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert_eq!(pace.next(), (begun + timeouts.body, Slow::Body(timeouts.body)));
+    }
+
+    #[test]
+    fn room_is_made_for_what_is_here_and_not_for_what_is_announced() {
+        let gauge = prometheus::IntGauge::new("taken", "taken").unwrap();
+        let buffered = Buffered::new(1 << 20, gauge.clone());
+        let (mut body, mut share) = (Vec::new(), Share::default());
+        let most = 1 << 20;
+        for _ in 0..1024 {
+            make_room(&mut body, &mut share, 1024, most, &buffered).unwrap();
+            body.extend_from_slice(&[b' '; 1024]);
+            assert!(body.capacity() <= most.min(2 * body.len()).max(FIRST));
+            assert_eq!(gauge.get(), i64::try_from(body.capacity().saturating_sub(FREE)).unwrap());
+        }
+    }
+}

@@ -11,13 +11,21 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Open downstream connections; above it a connection is told 503 and closed.
     pub connections: usize,
+    /// What bodies above 16 KiB take of memory in sum, in bytes, on all workers; above it 503.
+    pub buffered_bytes: usize,
     /// Requests between their last byte read and their last byte answered; above it 503.
     pub concurrent_requests: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 1024 * 1024, head_bytes: 16 * 1024, connections: 4096, concurrent_requests: 1024 }
+        Self {
+            body_bytes: 1024 * 1024,
+            head_bytes: 16 * 1024,
+            connections: 4096,
+            buffered_bytes: 64 * 1024 * 1024,
+            concurrent_requests: 1024,
+        }
     }
 }
 
@@ -26,6 +34,9 @@ impl Default for Limits {
 pub struct Timeouts {
     /// From the first byte of a request head to its last.
     pub head: Duration,
+    /// From the last byte of a request head to the last of its body. Without it, a byte now and then would hold
+    /// a connection for ever.
+    pub body: Duration,
     /// Between two bytes of a request body, or two that the caller takes of a response.
     pub body_idle: Duration,
     /// An idle connection is closed after this long.
@@ -38,6 +49,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
+            body: Duration::from_secs(60),
             body_idle: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             // A login takes well under a second; whoever waits longer is told so within two.

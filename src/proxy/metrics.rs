@@ -20,6 +20,8 @@ pub struct Metrics {
     added_latency: Histogram,
     penalties: IntCounterVec,
     in_flight: IntGauge,
+    buffered: IntGauge,
+    connections: IntGauge,
 }
 
 impl Metrics {
@@ -60,6 +62,14 @@ impl Metrics {
                 &["operation"],
             )?,
             in_flight: IntGauge::new("tradovate_proxy_requests_in_flight", "Requests being worked on.")?,
+            buffered: IntGauge::new(
+                "tradovate_proxy_buffered_bytes",
+                "What request bodies above 16 KiB hold of memory, of limits.buffered-bytes.",
+            )?,
+            connections: IntGauge::new(
+                "tradovate_proxy_downstream_connections",
+                "Open connections from callers, of limits.connections.",
+            )?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.request_duration.clone()))?;
@@ -67,7 +77,25 @@ impl Metrics {
         registry.register(Box::new(metrics.added_latency.clone()))?;
         registry.register(Box::new(metrics.penalties.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.buffered.clone()))?;
+        registry.register(Box::new(metrics.connections.clone()))?;
         Ok(metrics)
+    }
+
+    /// A connection has been closed without a word: there is no room even for telling it why.
+    pub fn turned_away(&self) {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        self.requests.with_label_values(&[OTHER, "none", status.as_str(), "overloaded"]).inc();
+    }
+
+    /// What request bodies hold of their budget.
+    pub fn buffered(&self) -> IntGauge {
+        self.buffered.clone()
+    }
+
+    /// Connections from callers that are served.
+    pub fn connections(&self) -> IntGauge {
+        self.connections.clone()
     }
 
     /// One worker's handles on them.

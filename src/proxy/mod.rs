@@ -18,12 +18,12 @@
 //! is counted. What a request touches belongs to its worker's thread, save the token, which it reads without a
 //! lock.
 
+mod buffered;
 mod compat;
 mod connection;
 mod draining;
 mod error;
 mod exchange;
-mod farewells;
 mod forward;
 mod inbound;
 mod limits;
@@ -44,8 +44,9 @@ use std::{
 use jiff::SignedDuration;
 use tokio::{net::TcpStream, time::Instant};
 
+pub use buffered::Buffered;
 pub use compat::PLACEHOLDER;
-pub use error::{Problem, ProxyError};
+pub use error::{Problem, ProxyError, Slow};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
 pub use no_token::NoToken;
@@ -55,12 +56,12 @@ use crate::{
     auth::{Current, Reader},
     budget::Budget,
     clock::Clock,
-    proxy::{draining::Draining, farewells::Farewells, metrics::LocalMetrics},
+    proxy::{draining::Draining, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
 };
 
-/// What every worker shares: none of it changes, but for one counter.
+/// What every worker shares: none of it changes, but for two counters.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where the token comes from.
@@ -83,6 +84,8 @@ pub struct Proxy {
     pub metrics: Metrics,
     /// Requests in progress on all workers.
     pub in_progress: AtomicUsize,
+    /// What their bodies may take of memory together.
+    pub buffered: Buffered,
 }
 
 /// One thread's share of the data path.
@@ -92,15 +95,13 @@ pub struct Worker {
     upstream: Upstream,
     metrics: LocalMetrics,
     draining: Draining,
-    farewells: Farewells,
 }
 
 impl Worker {
     /// A worker that serves nobody yet.
     pub fn new(proxy: Arc<Proxy>, upstream: Upstream) -> Self {
         let metrics = proxy.metrics.local(proxy.endpoints.len());
-        let (draining, farewells) = (Draining::default(), Farewells::default());
-        Self { proxy, upstream, metrics, draining, farewells }
+        Self { proxy, upstream, metrics, draining: Draining::default() }
     }
 
     /// Turns to another host as soon as the session has: an idle worker would else keep connections to the old one

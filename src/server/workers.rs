@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus::IntGauge;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -22,8 +23,11 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    proxy::{Proxy, Worker},
-    server::listener::accept,
+    proxy::{self, Proxy, Worker},
+    server::{
+        farewells::{Farewell, Farewells},
+        listener::accept,
+    },
     upstream::{self, Connector, Upstream},
 };
 
@@ -32,6 +36,8 @@ use crate::{
 pub struct Workers {
     threads: Vec<Thread>,
     limit: usize,
+    farewells: Farewells,
+    metrics: proxy::Metrics,
 }
 
 #[derive(Debug)]
@@ -45,16 +51,29 @@ struct Thread {
 #[derive(Debug)]
 enum Arrival {
     Serve(net::TcpStream, Load),
-    TurnAway(net::TcpStream),
+    TurnAway(net::TcpStream, Farewell),
 }
 
-/// One connection's share of a worker's load.
+/// One connection's share of a worker's load. It lives as long as the connection's task, and ends with it however
+/// that does.
 #[derive(Debug)]
-struct Load(Arc<AtomicUsize>);
+struct Load {
+    thread: Arc<AtomicUsize>,
+    all: IntGauge,
+}
+
+impl Load {
+    fn one_more(thread: &Arc<AtomicUsize>, all: IntGauge) -> Self {
+        thread.fetch_add(1, Ordering::Relaxed);
+        all.inc();
+        Self { thread: Arc::clone(thread), all }
+    }
+}
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.thread.fetch_sub(1, Ordering::Relaxed);
+        self.all.dec();
     }
 }
 
@@ -105,7 +124,8 @@ impl Workers {
                 Ok(Thread { connections, load: Arc::default(), ended })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { threads, limit: proxy.limits.connections })
+        let (limit, metrics) = (proxy.limits.connections, proxy.metrics.clone());
+        Ok(Self { threads, limit, farewells: Farewells::default(), metrics })
     }
 
     /// Accepts until `stop`, then drains. Returns how many connections had to be broken off.
@@ -142,10 +162,12 @@ impl Workers {
         let open: usize = self.threads.iter().map(|thread| load(&thread)).sum();
         let thread = self.threads.iter().min_by_key(load).ok_or(ServeError::WorkerGone)?;
         let arrival = if open < self.limit {
-            thread.load.fetch_add(1, Ordering::Relaxed);
-            Arrival::Serve(stream, Load(Arc::clone(&thread.load)))
+            Arrival::Serve(stream, Load::one_more(&thread.load, self.metrics.connections()))
+        } else if let Some(farewell) = self.farewells.take() {
+            Arrival::TurnAway(stream, farewell)
         } else {
-            Arrival::TurnAway(stream)
+            self.metrics.turned_away();
+            return Ok(());
         };
         thread.connections.send(arrival).map_err(|_| ServeError::WorkerGone)
     }
@@ -167,10 +189,11 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>
                     }
                     drop(load);
                 }
-                Arrival::TurnAway(stream) => {
+                Arrival::TurnAway(stream, farewell) => {
                     if let Ok(stream) = TcpStream::from_std(stream) {
                         worker.turn_away(stream).await;
                     }
+                    drop(farewell);
                 }
             }
         });

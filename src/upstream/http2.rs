@@ -28,6 +28,10 @@ pub(super) async fn start(stream: Stream, counted: Counted) -> Result<Sender, Up
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
+        // RFC 9113 §5.2: one window for each stream, and one for all together. A caller that reads nothing fills the
+        // first, and must not fill the second, on which everybody else's answers come too.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Http2)?;
@@ -136,5 +140,9 @@ impl Http2Answer {
     }
 }
 
+/// Bytes of an answer that a slow caller can hold up in memory.
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// RFC 9113 §6.9.1: the most there can be. `limits.concurrent-requests` windows of a stream are far below.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -11,6 +11,8 @@ use crate::{
 settings! { TIMEOUTS:
     TIMEOUT_REQUEST_HEAD = plain("timeouts.request-head", "TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "DURATION",
         Preset::Of(|| duration_text(downstream().head)), "from the first byte of a request head to its last");
+    TIMEOUT_REQUEST_BODY = plain("timeouts.request-body", "TRADOVATE_PROXY_TIMEOUT_REQUEST_BODY", "DURATION",
+        Preset::Of(|| duration_text(downstream().body)), "from a request head's end to the last byte of its body");
     TIMEOUT_DOWNSTREAM_IDLE = plain("timeouts.downstream-idle", "TRADOVATE_PROXY_TIMEOUT_DOWNSTREAM_IDLE",
         "DURATION", Preset::Of(|| duration_text(downstream().body_idle)),
         "between two bytes that a caller sends or takes of a body");

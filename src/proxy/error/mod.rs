@@ -2,12 +2,11 @@
 //! to do, and what is known of the request.
 
 mod problem;
+mod slow;
 mod wording;
 
-use std::time::Duration;
-
-pub use self::problem::Problem;
 pub(super) use self::problem::outcome_name;
+pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
     budget,
@@ -23,8 +22,8 @@ pub enum ProxyError {
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
     /// The caller's fault: it stopped sending.
-    #[error("the request did not arrive whole within {0:?}")]
-    SlowRequest(Duration),
+    #[error("the request did not arrive whole: {0}")]
+    SlowRequest(Slow),
     /// The caller's fault: the body is too large.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {
@@ -49,6 +48,12 @@ pub enum ProxyError {
         /// Setting `limits.concurrent-requests`.
         concurrent: usize,
     },
+    /// Ours: too many large bodies at once.
+    #[error("request bodies hold as much memory as they may together, {limit} bytes")]
+    BuffersFull {
+        /// Setting `limits.buffered-bytes`.
+        limit: usize,
+    },
     /// Ours: too many callers.
     #[error("{connections} connections are open already")]
     TooManyConnections {
@@ -67,6 +72,7 @@ impl ProxyError {
             Self::BadRequest(_)
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
+            | Self::BuffersFull { .. }
             | Self::TooManyConnections { .. } => true,
             Self::Refused(_)
             | Self::NoToken(_)
@@ -87,7 +93,9 @@ impl ProxyError {
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",
             Self::Budget(budget::Refusal::Held(_)) => "held",
-            Self::Overloaded { .. } | Self::TooManyConnections { .. } => "overloaded",
+            Self::Overloaded { .. } | Self::BuffersFull { .. } | Self::TooManyConnections { .. } => {
+                "overloaded"
+            }
             Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
                 (_, true, _) => "connect-failed",
                 (Sent::No, false, _) => "not-sent",

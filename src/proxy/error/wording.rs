@@ -17,11 +17,14 @@ impl ProxyError {
     pub fn problem(&self) -> Problem {
         match self {
             Self::BadRequest(bad) => bad_request(*bad),
-            Self::SlowRequest(limit) => Problem::refused(
+            Self::SlowRequest(slow) => Problem::refused(
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",
-                format!("the request did not arrive whole within {} s", limit.as_secs_f32()),
-                "send the head and the body without pausing; raise timeouts.request-head or timeouts.downstream-idle if your network is that slow",
+                self.to_string(),
+                format!(
+                    "nothing was sent: send head and body without pausing, or raise {} if your network is that slow",
+                    slow.setting()
+                ),
             ),
             Self::BodyTooLarge { limit } => Problem::refused(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -53,6 +56,15 @@ impl ProxyError {
                     "overloaded",
                     format!("{concurrent} requests are in progress already"),
                     "send fewer at a time, or raise limits.concurrent-requests",
+                )
+            },
+            Self::BuffersFull { limit } => Problem {
+                retry_after: Some(1),
+                ..Problem::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    format!("request bodies hold as much memory as they may together, {limit} bytes"),
+                    "nothing was sent: send it again when others are done, send fewer large bodies at a time, or raise limits.buffered-bytes; a body of up to 16 KiB is never refused for this",
                 )
             },
             Self::TooManyConnections { connections } => Problem {

@@ -20,7 +20,7 @@ use crate::{
     bearer::Bearer,
     budget::{Budget, Policy},
     clock::Clock,
-    proxy::{Api, Limits, Metrics, Proxy, Timeouts},
+    proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
     tradovate::Endpoints,
     upstream::{Connector, Upstream, tls},
 };
@@ -161,6 +161,7 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let connector = Connector::new(Arc::new(tls), upstream::Timeouts::default());
         let upstream = Upstream::new(connector, 16 * 1024, upstream::Metrics::register(&registry).unwrap());
         let budget = Budget::new(Policy::unlimited(), clock.clone());
+        let metrics = Metrics::register(&registry).unwrap();
         let proxy = Proxy {
             budget: Arc::new(budget),
             session,
@@ -170,8 +171,9 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
             timeouts: Timeouts { token: Duration::from_millis(patience), ..Timeouts::default() },
             content_types: Vec::new(),
             clock,
-            metrics: Metrics::register(&registry).unwrap(),
             in_progress: AtomicUsize::new(0),
+            buffered: Buffered::new(0, metrics.buffered()),
+            metrics,
         };
         let worker = Rc::new(Worker::new(Arc::new(proxy), upstream));
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,6 +9,7 @@
 //! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
 //! - [`crash`]: what it knows when the last one was killed, at every step of what it did
+//! - [`abuse`]: what it takes of the machine when callers come in masses
 //! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
@@ -16,6 +17,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
+mod abuse;
 #[path = "../coats/mod.rs"]
 mod coats;
 mod crash;

@@ -1,6 +1,6 @@
 //! The caller: sends exactly what it is told to, and believes nothing that the RFCs do not vouch for.
 
-use std::{io, net::SocketAddr};
+use std::{io, mem::MaybeUninit, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -74,6 +74,15 @@ impl Client {
     pub(crate) async fn try_answer_to(&mut self, request: &str) -> Result<Answer, End> {
         let line = request.lines().next().unwrap_or_default();
         within(&format!("the answer to {line:?}"), self.read_answer(request.starts_with("HEAD "))).await
+    }
+
+    /// Reads an answer if the kernel has any of one by now.
+    pub(crate) async fn answer_at_hand(&mut self) -> Option<Answer> {
+        let peeked = socket2::SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        if self.inbox.is_empty() && !matches!(peeked, Ok(1..)) {
+            return None;
+        }
+        self.try_answer_to("GET").await.ok()
     }
 
     /// Reads the next head alone: an interim answer, or one whose body is to be read bit by bit.

@@ -1,13 +1,13 @@
 //! The program itself, as a child.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
 };
 
-use super::{client::Client, wait::within};
+use super::{client::Client, metrics::Metrics, wait::within};
 
 /// `tradovate-proxy sandbox` on free ports. Killed when it is dropped.
 #[derive(Debug)]
@@ -49,6 +49,20 @@ impl Process {
     pub(crate) async fn control(&self, request: &str, body: &str) {
         let answer = Client::connect(self.api).await.ask(request, body).await;
         assert_eq!(answer.status() / 100, 2, "{request}: {}", answer.text());
+    }
+
+    /// Waits until the series of this name have this sum. No metric is an event, so it has to be asked again.
+    pub(crate) async fn shows(&self, name: &str, value: f64) {
+        let shown = async {
+            loop {
+                let scrape = Client::connect(self.admin).await.ask("GET /metrics", "").await;
+                if (Metrics::read(scrape.text()).sum(name, &[]) - value).abs() < f64::EPSILON {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        within(&format!("{name} to be {value}"), shown).await;
     }
 
     /// The most memory it ever held, in bytes (`VmHWM`).

@@ -1,6 +1,7 @@
 //! A broker without manners: the test answers each request itself, byte by byte, and sees what was sent.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -138,6 +139,11 @@ impl Request {
     /// Writes some of an answer.
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         within("the proxy to take an answer", self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    /// Writes what the proxy may have stopped reading.
+    pub(crate) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        within("the proxy to take an answer, or leave", self.stream.write_all(bytes.as_ref())).await
     }
 
     /// Writes the rest of an answer, and waits for the next request on the same connection.

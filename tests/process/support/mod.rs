@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod broker;
+pub(crate) mod footprint;
 pub(crate) mod http;
 pub(crate) mod patience;
 pub(crate) mod process;

@@ -10,6 +10,7 @@
 //! - [`restart`]: what the next process knows of the last one
 //! - [`crash`]: what it knows when the last one was killed, at every step of what it did
 //! - [`abuse`]: what it takes of the machine when callers come in masses
+//! - [`soak`]: whether it is the same at the end of a long time
 //! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
@@ -27,6 +28,7 @@ mod leaks;
 mod reload;
 mod restart;
 mod rivals;
+mod soak;
 mod startup;
 mod stock_client;
 mod support;

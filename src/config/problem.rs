@@ -250,10 +250,23 @@ impl Fault {
 /// The name among `known` that someone who wrote `name` most likely meant.
 pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= MOST_SLIPS.min(known.len() / 3))
+        .filter_map(|known| {
+            let most = MOST_SLIPS.min(known.len() / 3);
+            let distance = (least_slips(name, known) <= most).then(|| strsim::osa_distance(name, known))?;
+            (distance <= most).then_some((distance, known))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+/// No fewer slips than this make one name of the other: one slip adds a letter, or takes one away, or both. Spares most
+/// names the closer look, which takes time that grows with the square of their length.
+fn least_slips(one: &str, other: &str) -> usize {
+    let mut surplus = [0_isize; 64];
+    one.chars().for_each(|c| surplus[c as usize % 64] += 1);
+    other.chars().for_each(|c| surplus[c as usize % 64] -= 1);
+    let (more, fewer): (Vec<isize>, Vec<isize>) = surplus.iter().partition(|&&letters| letters > 0);
+    more.iter().sum::<isize>().max(-fewer.iter().sum::<isize>()).unsigned_abs()
 }
 
 /// More differences than this make another name, not a slip.
@@ -266,4 +279,27 @@ fn quoted(value: Option<&str>) -> String {
 
 fn suggestion(meant: Option<&str>) -> String {
     meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_another_name_is_none() {
+        let known = ["TRADOVATE_PROXY_LISTEN", "TRADOVATE_PROXY_LIVE", "TRADOVATE_NAME"];
+        let meant = |name: &str| closest(name, known.into_iter());
+        for (name, expected) in [
+            ("TRADOVATE_PROXY_LISTNE", Some("TRADOVATE_PROXY_LISTEN")),
+            ("TRADOVATE_PROXY_LISEN", Some("TRADOVATE_PROXY_LISTEN")),
+            ("TRADOVATE_PROXY_LISTTEN", Some("TRADOVATE_PROXY_LISTEN")),
+            ("TRADOVATE_PROXY_LI\u{15f}TEN", Some("TRADOVATE_PROXY_LISTEN")),
+            ("TRADOVATE_PROXY_LIFE", Some("TRADOVATE_PROXY_LIVE")),
+            ("TRADOVATE_NAMES", Some("TRADOVATE_NAME")),
+            ("TRADOVATE_PROXY_UPSTREAM", None),
+            ("", None),
+        ] {
+            assert_eq!(meant(name), expected, "{name}");
+        }
+    }
 }

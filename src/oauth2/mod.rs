@@ -24,6 +24,8 @@ mod registration;
 mod resource;
 mod token_url;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::decode;
 pub use client::RefreshClient;
 pub use registration::{ClientAuth, InvalidParameters, Parameters, Registration};
 pub use resource::{AnyApi, ResourceServer};

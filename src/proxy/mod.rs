@@ -50,6 +50,8 @@ pub use error::{Problem, ProxyError, Slow};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
 pub use no_token::NoToken;
+#[cfg(any(test, fuzzing))]
+pub(crate) use outbound::pass_on;
 pub use route::Api;
 
 use crate::{

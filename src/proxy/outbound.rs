@@ -6,6 +6,8 @@ use http::StatusCode;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
+#[cfg(any(test, fuzzing))]
+use crate::upstream::Head;
 use crate::{
     http1::Version,
     proxy::{
@@ -244,4 +246,33 @@ fn piece(buffer: &mut Vec<u8>, delimited: Delimited, data: &[u8]) {
     } else {
         buffer.extend_from_slice(data);
     }
+}
+
+/// Passes an answer on as an exchange does, and says whether the caller may ask again, or `None` where it could not be
+/// passed on whole: for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn pass_on(
+    mut answer: Answer,
+    stream: &mut TcpStream,
+    version: Version,
+    to_head: bool,
+) -> Option<bool> {
+    let (draining, mut buffer) = (Draining::default(), Vec::new());
+    let mut outbound = Outbound {
+        stream,
+        buffer: &mut buffer,
+        version,
+        to_head,
+        keep_alive: true,
+        draining: &draining,
+        patience: Duration::from_secs(30),
+        date: Timestamp::UNIX_EPOCH,
+        is_broken: false,
+    };
+    while answer.head().await.ok()? == Head::Interim {
+        outbound.interim(&answer).await.ok()?;
+    }
+    let keep_alive = outbound.answer(&mut answer, || {}).await.ok()?;
+    answer.finish();
+    Some(keep_alive)
 }

@@ -30,6 +30,8 @@ pub use credentials::Credentials;
 pub use endpoints::{Effect, Endpoint, Endpoints};
 pub use environment::Environment;
 pub use handed::HandedToken;
+#[cfg(any(test, fuzzing))]
+pub(crate) use hosts::{ApiHosts, Steering};
 pub use hosts::{Hosts, TrustedSuffixes};
 pub use penalty::Penalty;
 pub use session::{Api, SessionClient};

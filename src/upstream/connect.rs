@@ -19,6 +19,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+#[cfg(any(test, fuzzing))]
+use crate::upstream::scripted::Script;
 use crate::{
     origin::{Origin, loopback_addresses},
     upstream::{Timeouts, UpstreamError, tls},
@@ -102,6 +104,9 @@ async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
 pub(super) enum Stream {
     Plain(Metered),
     Tls(Box<TlsStream<Metered>>),
+    /// No connection at all.
+    #[cfg(any(test, fuzzing))]
+    Scripted(Script),
 }
 
 impl Stream {
@@ -110,6 +115,8 @@ impl Stream {
         match self {
             Self::Plain(metered) => metered.written,
             Self::Tls(tls) => tls.get_ref().0.written,
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(_) => 0,
         }
     }
 
@@ -121,6 +128,8 @@ impl Stream {
         let tcp = match self {
             Self::Plain(metered) => &metered.tcp,
             Self::Tls(tls) => &tls.get_ref().0.tcp,
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(_) => return false,
         };
         let mut byte = [MaybeUninit::uninit()];
         // The socket does not block, so that nothing there is an error of this kind.
@@ -133,6 +142,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(metered) => Pin::new(metered).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(script) => Pin::new(script).poll_read(cx, buf),
         }
     }
 }
@@ -142,6 +153,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(metered) => Pin::new(metered).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(script) => Pin::new(script).poll_write(cx, buf),
         }
     }
 
@@ -149,6 +162,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(metered) => Pin::new(metered).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(script) => Pin::new(script).poll_flush(cx),
         }
     }
 
@@ -156,6 +171,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(metered) => Pin::new(metered).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            #[cfg(any(test, fuzzing))]
+            Self::Scripted(script) => Pin::new(script).poll_shutdown(cx),
         }
     }
 }

@@ -53,6 +53,12 @@ impl Http1 {
         }
     }
 
+    /// One on which a request has been sent.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn awaiting(stream: Stream, to_head: bool) -> Self {
+        Self { to_head, ..Self::new(stream) }
+    }
+
     /// Whether an idle connection can still carry a request: open, and silent. Bytes that nobody asked for
     /// would be taken for the answer to the next request.
     pub(super) async fn is_fresh(&mut self) -> bool {

@@ -20,6 +20,8 @@ mod http2;
 mod lease;
 mod metrics;
 mod pool;
+#[cfg(any(test, fuzzing))]
+mod scripted;
 mod timeouts;
 pub mod tls;
 

@@ -116,6 +116,12 @@ impl Upstream {
         }
     }
 
+    /// How many connections wait.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn waiting_connections(&self) -> usize {
+        self.0.idle.borrow().http1.len()
+    }
+
     pub(super) fn timeouts(&self) -> &Timeouts {
         self.0.connector.timeouts()
     }

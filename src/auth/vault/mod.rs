@@ -33,6 +33,8 @@ use std::{io, path::Path, time::Duration};
 use secrecy::zeroize::Zeroizing;
 use tokio::time::{Instant, sleep};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::reading::salvage;
 pub use self::{
     error::VaultError,
     record::{Pause, Record, StoredRefresh, StoredSession},

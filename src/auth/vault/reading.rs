@@ -29,6 +29,15 @@ pub(super) enum Reading {
     },
 }
 
+/// The record that comes of any bytes at all, if they can be read: for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn salvage(bytes: &[u8], key: Option<&StoreKey>, seat: &str) -> Option<Record> {
+    match read(bytes, key, seat) {
+        Reading::Good(record) | Reading::InClear(record) | Reading::Unusable { record, .. } => Some(record),
+        Reading::Closed { .. } => None,
+    }
+}
+
 /// Reads `bytes` as the record of `seat`.
 pub(super) fn read(bytes: &[u8], key: Option<&StoreKey>, seat: &str) -> Reading {
     match seal::open(bytes, key) {

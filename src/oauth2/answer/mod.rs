@@ -13,19 +13,19 @@ use crate::auth::{
 
 /// A grant as it was answered.
 #[derive(Debug)]
-pub(super) struct Granted {
-    pub(super) token: SecretString,
+pub(crate) struct Granted {
+    pub(crate) token: SecretString,
     /// The token's life, counted from the answer, if it was told legibly.
-    pub(super) life: Option<Duration>,
+    pub(crate) life: Option<Duration>,
     /// The refresh token to use from now on, if there is one.
-    pub(super) refresh: Option<SecretString>,
+    pub(crate) refresh: Option<SecretString>,
     /// Its life, likewise.
-    pub(super) refresh_life: Option<Duration>,
+    pub(crate) refresh_life: Option<Duration>,
 }
 
 /// What an answer means. `secrets` are those of the request; words of the server's that repeat one of them, or a token
 /// of its own, are left out of the error.
-pub(super) fn decode(answer: &courier::Answer, secrets: &[&str]) -> Result<Granted, SourceError> {
+pub(crate) fn decode(answer: &courier::Answer, secrets: &[&str]) -> Result<Granted, SourceError> {
     let status = answer.status.as_u16();
     match status {
         423 => return Err(SourceError::Locked),

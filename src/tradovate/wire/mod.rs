@@ -134,14 +134,14 @@ struct Answer {
 }
 
 /// The origin that an answer names, if that may receive a token.
-pub(super) fn origin(body: &[u8], steering: &Steering, secrets: &[&str]) -> Option<Origin> {
+pub(crate) fn origin(body: &[u8], steering: &Steering, secrets: &[&str]) -> Option<Origin> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     steering.named(&answer.api_hosts?, secrets)
 }
 
 /// The penalty or the refusal that an answer with status 200 may be, to whatever call that opens no session by
 /// password. Tradovate: an endpoint's own limit is answered so everywhere.
-pub(super) fn objection(body: &[u8], secrets: &[&str]) -> Option<SourceError> {
+pub(crate) fn objection(body: &[u8], secrets: &[&str]) -> Option<SourceError> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     answer.objection(Call::Renew, 200, secrets)
 }

@@ -1,0 +1,8 @@
+//! An answer of an authorization server.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tradovate_proxy::fuzzing;
+
+fuzz_target!(|input: &[u8]| fuzzing::oauth_answer(input));

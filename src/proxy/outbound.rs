@@ -267,6 +267,8 @@ pub(crate) async fn pass_on(
         draining: &draining,
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
+        remaining: None,
+        penalty: None,
         is_broken: false,
     };
     while answer.head().await.ok()? == Head::Interim {

@@ -59,7 +59,7 @@ impl Metrics {
                     "tradovate_proxy_penalties_total",
                     "Answers of 200 that hold a penalty: the request was not handled.",
                 ),
-                &["operation"],
+                &["effect"],
             )?,
             in_flight: IntGauge::new("tradovate_proxy_requests_in_flight", "Requests being worked on.")?,
             buffered: IntGauge::new(
@@ -75,6 +75,10 @@ impl Metrics {
         registry.register(Box::new(metrics.request_duration.clone()))?;
         registry.register(Box::new(metrics.upstream_duration.clone()))?;
         registry.register(Box::new(metrics.added_latency.clone()))?;
+        for effect in Effect::ALL {
+            // There from the start, so that the first one is seen to have come.
+            let _ = metrics.penalties.with_label_values(&[effect.name()]);
+        }
         registry.register(Box::new(metrics.penalties.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.buffered.clone()))?;
@@ -216,8 +220,8 @@ impl Observation<'_> {
 
     /// Upstream's answer is a penalty.
     pub(super) fn is_penalty(&self) {
-        let (operation, _) = names(self.endpoint.as_ref());
-        self.metrics.penalties.with_label_values(&[operation]).inc();
+        let (_, effect) = names(self.endpoint.as_ref());
+        self.metrics.penalties.with_label_values(&[effect]).inc();
     }
 
     /// The answer's head, and what came with it, has been handed to the caller.

@@ -180,7 +180,7 @@ async fn a_penalty_passes_untouched_and_is_marked() {
             assert_eq!((answer.status(), answer.text()), (200, body), "{way:?}");
             assert_eq!(answer.header("x-proxy-penalty"), expected, "{way:?} {body}");
         }
-        stage.proxy.shows("tradovate_proxy_penalties_total", &[("operation", "place-order")], 2.0).await;
+        stage.proxy.shows("tradovate_proxy_penalties_total", &[("effect", "order")], 2.0).await;
     }
 }
 

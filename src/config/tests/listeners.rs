@@ -126,6 +126,33 @@ fn beyond_loopback_a_listener_needs_client_certificates_or_to_be_open_on_purpose
 }
 
 #[test]
+fn another_certificate_is_taken_at_once_and_tls_itself_at_a_restart() {
+    let (dir, other) = (files(), files());
+    let loaded = |settings: &[(&str, &str)]| with(dir.path(), settings).unwrap();
+    let between =
+        |running: &Config, new: &Config| Difference::between(running, new).settings().collect::<Vec<_>>();
+    let mut running = loaded(&TLS);
+    assert_eq!(between(&running, &loaded(&TLS)), []);
+    // Other content under the same names.
+    for name in ["cert.pem", "key.pem"] {
+        fs::copy(other.path().join(name), dir.path().join(name)).unwrap();
+    }
+    let new = loaded(&TLS);
+    let difference = Difference::between(&running, &new);
+    assert_eq!(between(&running, &new), [("tls.cert", Applies::ToTls)]);
+    running.adopt(new.clone(), &difference);
+    assert_eq!(between(&running, &new), []);
+    // An authority for clients where there was none.
+    let mutual = loaded(&[TLS[0], TLS[1], ("TLS_CLIENT_CA", "DIR/cert.pem")]);
+    let expected = [("tls.cert", Applies::ToTls), ("tls.client-ca", Applies::ToTls)];
+    assert_eq!(between(&running, &mutual), expected);
+    let plain = loaded(&[]);
+    let expected = [("tls.cert", Applies::AtRestart), ("tls.key", Applies::AtRestart)];
+    assert_eq!(between(&running, &plain), expected);
+    assert_eq!(between(&plain, &running), expected);
+}
+
+#[test]
 fn the_commands_ask_by_a_socket_if_there_is_one() {
     let asked = |settings: &[(&str, &str)]| {
         admin_listen(&Flags::default(), &environment(settings)).map(|address| address.to_string())

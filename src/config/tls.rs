@@ -60,7 +60,11 @@ fn path(layers: &mut Layers<'_>, setting: &'static Setting) -> Option<String> {
 /// The first private key in the PEM file at `path`, of any kind that TLS uses.
 fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, Invalid> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        if let pem::Error::Io(error) = error { Invalid::Unreadable(error.kind()) } else { Invalid::PrivateKey }
+        if let pem::Error::Io(error) = error {
+            Invalid::Unreadable(error.kind())
+        } else {
+            Invalid::PrivateKey
+        }
     })
 }
 

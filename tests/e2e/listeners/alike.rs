@@ -15,7 +15,7 @@ const READ: &str = "GET /v1/account/list";
 
 async fn raw(door: Door) -> (RawUpstream, Proxy, Entrance) {
     let entrance = Entrance::by(door);
-    let (upstream, proxy) = raw_with(|setup| entrance.into_proxy(setup)).await;
+    let (upstream, proxy) = raw_with(|setup| entrance.fit(setup)).await;
     (upstream, proxy, entrance)
 }
 
@@ -23,7 +23,7 @@ async fn raw(door: Door) -> (RawUpstream, Proxy, Entrance) {
 async fn a_connection_carries_request_after_request_and_each_is_answered_in_turn() {
     for door in Door::ALL {
         let entrance = Entrance::by(door);
-        let stage = Stage::with(Way::Plain, |setup| entrance.into_proxy(setup)).await;
+        let stage = Stage::with(Way::Plain, |setup| entrance.fit(setup)).await;
         let mut client = entrance.enter(&stage.proxy).await;
         for _ in 0..3 {
             let answer = client.ask(READ, "").await;
@@ -167,7 +167,7 @@ async fn waiting(door: Door) -> (RawUpstream, Client, Proxy, Entrance) {
     upstream.answers_session_calls(false);
     let setup = crate::support::Setup::before(&format!("http://{}", upstream.address), &upstream.clock)
         .with("TRADOVATE_PROXY_TIMEOUT_TOKEN", "15s");
-    let proxy = entrance.into_proxy(setup).start().await;
+    let proxy = entrance.fit(setup).start().await;
     let mut client = entrance.enter(&proxy).await;
     client.send(write("POST /v1/order/placeorder", ORDER)).await;
     proxy.shows("tradovate_proxy_requests_in_flight", &[], 1.0).await;

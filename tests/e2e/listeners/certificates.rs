@@ -17,7 +17,7 @@ const HANDSHAKES: &str = "tradovate_proxy_downstream_handshakes_total";
 #[tokio::test]
 async fn only_a_certificate_of_the_authority_gets_in() {
     let entrance = Entrance::by(Door::Mutual);
-    let stage = Stage::with(Way::Plain, |setup| entrance.into_proxy(setup)).await;
+    let stage = Stage::with(Way::Plain, |setup| entrance.fit(setup)).await;
     let stranger = Authority::new().client("bot.example", Worth::Good);
     let own = |worth| entrance.authority.client("bot.example", worth);
     let refused = [
@@ -61,7 +61,7 @@ async fn operators_over_tls_show_a_certificate_and_may_then_give_orders() {
     let listen = format!("127.0.0.1:0,unix:{}", socket.display());
     let (sandbox, clock) = crate::support::stage::broker().await;
     let setup = entrance
-        .into_proxy(crate::support::stage::setup(&sandbox, &clock, Way::Plain))
+        .fit(crate::support::stage::setup(&sandbox, &clock, Way::Plain))
         .with("TRADOVATE_PROXY_ADMIN_LISTEN", &listen)
         .with("TRADOVATE_PROXY_ADMIN_TLS", "yes");
     let proxy = setup.live().await;

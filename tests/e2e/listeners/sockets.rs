@@ -13,7 +13,7 @@ use crate::support::{
 #[tokio::test]
 async fn a_port_and_a_socket_lead_to_the_same_proxy_and_the_file_goes_with_it() {
     let entrance = Entrance::by(Door::Unix);
-    let stage = Stage::with(Way::Plain, |setup| entrance.into_proxy(setup)).await;
+    let stage = Stage::with(Way::Plain, |setup| entrance.fit(setup)).await;
     let file = fs::metadata(entrance.socket()).unwrap();
     assert_eq!(file.mode() & 0o7777, 0o600);
     for mut client in [stage.client().await, entrance.enter(&stage.proxy).await] {
@@ -42,10 +42,9 @@ async fn operators_come_by_a_socket_too() {
 #[tokio::test]
 async fn a_connection_above_the_limit_is_told_so() {
     let entrance = Entrance::by(Door::Unix);
-    let stage = Stage::with(Way::Plain, |setup| {
-        entrance.into_proxy(setup).with("TRADOVATE_PROXY_LIMIT_CONNECTIONS", "1")
-    })
-    .await;
+    let stage =
+        Stage::with(Way::Plain, |setup| entrance.fit(setup).with("TRADOVATE_PROXY_LIMIT_CONNECTIONS", "1"))
+            .await;
     let mut first = entrance.enter(&stage.proxy).await;
     assert_eq!(first.ask("GET /v1/account/list", "").await.status(), 200);
     let answer = entrance.enter(&stage.proxy).await.answer().await;

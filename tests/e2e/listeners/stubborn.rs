@@ -21,7 +21,7 @@ const BEGINNING: [u8; 5] = [22, 3, 1, 2, 0];
 #[tokio::test]
 async fn plain_http_is_told_to_speak_tls_and_nothing_of_it_is_read() {
     let entrance = Entrance::by(Door::Tls);
-    let stage = Stage::with(Way::Plain, |setup| entrance.into_proxy(setup)).await;
+    let stage = Stage::with(Way::Plain, |setup| entrance.fit(setup)).await;
     let mut client = stage.client().await;
     client.send(write("GET /v1/account/list", "")).await;
     let answer = client.answer().await;
@@ -37,7 +37,7 @@ async fn plain_http_is_told_to_speak_tls_and_nothing_of_it_is_read() {
 async fn stalled_handshakes_hold_up_nobody_and_end() {
     let entrance = Entrance::by(Door::Tls);
     let stage = Stage::with(Way::Plain, |setup| {
-        entrance.into_proxy(setup).with("TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "2s")
+        entrance.fit(setup).with("TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "2s")
     })
     .await;
     let mut stalled = Vec::new();
@@ -64,7 +64,7 @@ async fn a_drain_does_not_wait_for_a_handshake() {
     let entrance = Entrance::by(Door::Tls);
     let stage = Stage::with(Way::Plain, |setup| {
         entrance
-            .into_proxy(setup)
+            .fit(setup)
             .with("TRADOVATE_PROXY_TIMEOUT_REQUEST_HEAD", "1h")
             .with("TRADOVATE_PROXY_DRAIN_TIMEOUT", "1h")
     })

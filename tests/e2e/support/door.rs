@@ -50,7 +50,7 @@ impl Entrance {
     }
 
     /// The settings of a proxy with this way in.
-    pub(crate) fn into_proxy(&self, setup: Setup) -> Setup {
+    pub(crate) fn fit(&self, setup: Setup) -> Setup {
         let file = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
         let with_tls = |setup: Setup| {
             setup

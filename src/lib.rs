@@ -7,8 +7,8 @@
 //!
 //! # The life of a request
 //!
-//! 1. The control thread accepts a connection and hands it to a worker ([`server::Workers`]), which keeps it to
-//!    its end.
+//! 1. The control thread accepts a connection ([`downstream`]) and hands it to a worker ([`server::Workers`]), which
+//!    keeps it to its end, TLS handshake included.
 //! 2. The head is read, strictly ([`http1`]), and judged: may it ask this, and who answers? Policy goes by the
 //!    path and the table of endpoints, never by the method ([`proxy::route`], [`tradovate::Effect`]).
 //! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
@@ -44,7 +44,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`budget`]: how many requests it will still take |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -64,6 +64,7 @@ pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod downstream;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http1;

@@ -169,7 +169,7 @@ async fn proxy(
         clock: Clock::system(),
     };
     let app = App::bind(&config, seat).await?;
-    let (address, session) = (app.listen()?, app.session());
+    let (address, session) = (app.listen()?.tcp().context("it listens at no port")?, app.session());
     let announce = async move {
         let current = session.wait(LOGIN).await.context("the proxy got no token")?;
         ready.send(Proxy { address, bearer: current.bearer.as_bytes().to_vec() })?;

@@ -34,8 +34,6 @@ mod times;
 use std::{
     convert::Infallible,
     future::Future,
-    io,
-    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{
         Arc,
@@ -50,16 +48,13 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use prometheus::Registry;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     auth::{self, Console},
     budget::Budget,
     clock::Clock,
+    downstream::{Accepted, Addresses, Listeners},
     origin::Origin,
 };
 
@@ -92,9 +87,11 @@ pub struct Facts {
     /// Where requests go as long as no session says otherwise.
     pub origin: Origin,
     /// Where callers connect.
-    pub listen: SocketAddr,
+    pub listen: Addresses,
+    /// Whether they speak TLS there, Unix sockets aside.
+    pub tls: bool,
     /// Where these routes answer.
-    pub admin_listen: SocketAddr,
+    pub admin_listen: Addresses,
     /// Names, lower case, by which they may be called besides `localhost` and addresses.
     pub hosts: Vec<String>,
     /// The clock that expiry is judged by.
@@ -136,7 +133,7 @@ impl Inner {
 
 /// Answers until `shutdown` ends, then lets answers under way finish for at most [`DRAIN`]. Cancel safe: dropped,
 /// it closes everything at once.
-pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listeners: Listeners, admin: Admin, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -145,25 +142,27 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Ou
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok(_) if connections.len() >= MOST_CONNECTIONS => {
-                    tracing::debug!("admin connection refused: {MOST_CONNECTIONS} are open");
+            accepted = listeners.accept() => {
+                let peer = accepted.peer();
+                if !accepted.is_admitted() {
+                    tracing::warn!(%peer, "an admin connection was refused: name the user in socket-users, if it is one of yours");
+                } else if connections.len() >= MOST_CONNECTIONS {
+                    tracing::debug!(%peer, "admin connection refused: {MOST_CONNECTIONS} are open");
+                } else {
+                    connections.spawn(converse(accepted, admin.clone(), graceful.watcher()));
                 }
-                Ok((stream, peer)) => {
-                    connections.spawn(converse(stream, peer.ip(), admin.clone(), graceful.watcher()));
-                }
-                Err(error) => recover(&error).await,
-            },
+            }
         }
     }
-    drop(listener);
+    drop(listeners);
     // Past it, the drop of `connections` ends what is left.
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, admin: Admin, watcher: Watcher) {
+async fn converse(accepted: Accepted, admin: Admin, watcher: Watcher) {
+    let Some((stream, peer)) = accepted.open(HEAD_TIMEOUT).await else { return };
     let service =
-        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, peer, request).await));
+        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, &peer, request).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -177,16 +176,6 @@ async fn converse(stream: TcpStream, peer: IpAddr, admin: Admin, watcher: Watche
     }
 }
 
-/// An accept fails for the one connection, or because the process is out of something: neither ends the
-/// listener, and the second must not spin.
-async fn recover(error: &io::Error) {
-    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        return;
-    }
-    tracing::warn!(%error, "the admin listener cannot accept");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
-}
-
 /// How long answers under way may take once told to stop.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
@@ -197,7 +186,6 @@ const HEAD_BYTES: usize = 8 * 1024;
 /// Enough for an order, which may wait for an attempt under way and then take as long as one itself
 /// (`RenewalPolicy::attempt_timeout`).
 const CONNECTION_LIFE: Duration = Duration::from_secs(180);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! `POST /session/…`: an operator's order, from the request to the answer.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header::CONTENT_TYPE};
@@ -16,13 +16,14 @@ use crate::{
         routes, times,
     },
     auth::{Console, Declined, Order},
+    downstream::Peer,
 };
 
 /// The answer to `errand`, asked for by `peer`: the session as it then stands, or why the order was not carried
 /// out.
 pub(super) async fn answer(
     admin: &Inner,
-    peer: IpAddr,
+    peer: &Peer,
     errand: Errand,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
@@ -45,7 +46,7 @@ pub(super) fn misdirected(admin: &Inner, errand: Errand) -> Response<Full<Bytes>
 
 async fn understood(
     admin: &Inner,
-    peer: IpAddr,
+    peer: &Peer,
     errand: Errand,
     request: Request<Incoming>,
 ) -> Result<Order, Refusal> {

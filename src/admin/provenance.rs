@@ -1,8 +1,8 @@
 //! Whether an order comes from an operator of this machine, or from what must not give any.
 
-use std::net::IpAddr;
-
 use http::{HeaderMap, header::ORIGIN};
+
+use crate::downstream::Peer;
 
 /// Who may not give orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,21 +48,23 @@ impl Stranger {
 /// Turns away what a browser sends for a page, and other machines.
 ///
 /// Every browser sends `Origin` with a POST that a script or a form of another origin makes (Fetch §3.2), and
-/// `Sec-Fetch-Site` with every request (Fetch Metadata §2.4): `none` is a person who typed the address. There is
-/// no authentication here, so where the listener is open to other machines, for a scraper, it is open for
-/// looking only.
-pub(super) fn check(headers: &HeaderMap, peer: IpAddr) -> Result<(), Stranger> {
+/// `Sec-Fetch-Site` with every request (Fetch Metadata §2.4): `none` is a person who typed the address. Where the
+/// listener is open to other machines, for a scraper, it is open for looking only, save to whoever has a client
+/// certificate of ours.
+pub(super) fn check(headers: &HeaderMap, peer: &Peer) -> Result<(), Stranger> {
     if headers.contains_key(ORIGIN) {
         return Err(Stranger::Page { header: "Origin" });
     }
     if headers.get_all("sec-fetch-site").iter().any(|site| site != "none") {
         return Err(Stranger::Page { header: "Sec-Fetch-Site" });
     }
-    if peer.to_canonical().is_loopback() { Ok(()) } else { Err(Stranger::Remote) }
+    if peer.is_local() || peer.is_authenticated() { Ok(()) } else { Err(Stranger::Remote) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use http::{HeaderName, HeaderValue};
 
     use super::*;
@@ -72,7 +74,12 @@ mod tests {
         for &(name, value) in fields {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        check(&headers, peer.parse().unwrap())
+        let address = SocketAddr::new(peer.parse().unwrap(), 1);
+        let judged = check(&headers, &Peer::Tcp(address));
+        // Who is known is let in from anywhere, and held to the same in all else.
+        let known = check(&headers, &Peer::Certificate { name: "operator".into(), address });
+        assert_eq!(known, if judged == Err(Stranger::Remote) { Ok(()) } else { judged });
+        judged
     }
 
     #[test]

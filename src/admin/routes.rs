@@ -1,7 +1,5 @@
 //! From a request to its answer. Only an order is waited for.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -24,14 +22,11 @@ use crate::{
         status::{Report, SessionReport},
     },
     auth::Status,
+    downstream::Peer,
 };
 
 /// The answer to `request` of `peer`'s. What `HEAD` must not have, hyper leaves out.
-pub(super) async fn respond(
-    admin: &Inner,
-    peer: IpAddr,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+pub(super) async fn respond(admin: &Inner, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let errand = Errand::at(request.uri().path());
     let mut response = match addressed(&request, &admin.facts.hosts) {
         Addressed::Us => match errand {

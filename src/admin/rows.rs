@@ -23,7 +23,7 @@ impl Report {
         let mut rows = vec![("serving", serving.to_owned())];
         rows.extend(self.session.rows());
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
-        rows.push(("callers", format!("http://{}", self.listen)));
+        rows.push(("callers", self.callers()));
         rows.extend(self.budget_rows());
         let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
         rows.push(("process", format!("version {}, up {uptime}", self.version)));
@@ -34,6 +34,15 @@ impl Report {
             rows.push(("store", format!("the session would not survive a restart: {trouble}")));
         }
         printable(rows)
+    }
+
+    /// Where they connect, in the form in which a client wants it.
+    fn callers(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let url = |address: &str| {
+            if address.starts_with("unix:") { address.to_owned() } else { format!("{scheme}://{address}") }
+        };
+        self.listen.split(',').map(url).collect::<Vec<_>>().join(" and ")
     }
 }
 

@@ -17,7 +17,11 @@ pub struct Report {
     pub(super) uptime_seconds: u64,
     pub(super) environment: String,
     pub(super) origin: String,
+    /// With commas between, where there are several.
     pub(super) listen: String,
+    /// Whether callers speak TLS there, Unix sockets aside.
+    #[serde(default)]
+    pub(super) tls: bool,
     pub(super) admin_listen: String,
     pub(super) ready: bool,
     /// Whether the process was told to stop.
@@ -81,6 +85,7 @@ impl Report {
             environment: facts.environment.to_owned(),
             origin: origin.unwrap_or_else(|| facts.origin.to_string()),
             listen: facts.listen.to_string(),
+            tls: facts.tls,
             admin_listen: facts.admin_listen.to_string(),
             ready: admin.is_ready(),
             draining: admin.is_draining(),

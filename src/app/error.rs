@@ -1,15 +1,17 @@
 //! Why the program could not start, or could not go on.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
-use crate::{auth::vault::VaultError, cli::Exit, origin::OriginError, server::ServeError};
+use crate::{
+    auth::vault::VaultError, cli::Exit, downstream::Address, origin::OriginError, server::ServeError,
+};
 
 /// What stopped the program. Each text says what to do, where there is something.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says what it means in its message")]
 pub enum AppError {
     #[error("{address} cannot be listened on ({source}): choose another address for the {what} with {flag}")]
-    Bind { what: &'static str, flag: &'static str, address: SocketAddr, source: io::Error },
+    Bind { what: &'static str, flag: &'static str, address: Address, source: io::Error },
     #[error("the operating system does not say where it listens: {0}")]
     Listener(#[source] io::Error),
     #[error("a root certificate cannot be used: {0}; see TRADOVATE_PROXY_UPSTREAM_CA")]

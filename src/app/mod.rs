@@ -21,13 +21,11 @@ mod source;
 
 use std::{
     future::Future,
-    net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
 };
 
 use prometheus::Registry;
 use tokio::{
-    net::{TcpListener, TcpSocket},
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -51,6 +49,7 @@ use crate::{
     budget::{self, Budget},
     clock::Clock,
     config::Config,
+    downstream::{self, Access, Addresses, Listeners, Tls, Unbound},
     proxy::{self, Buffered, Proxy},
     server::Workers,
     tradovate::Endpoints,
@@ -73,8 +72,8 @@ pub struct Seat {
 /// A proxy that has been put together and bound, and serves nobody yet.
 #[derive(Debug)]
 pub struct App {
-    listener: TcpListener,
-    admin_listener: TcpListener,
+    listeners: Listeners,
+    admin_listeners: Listeners,
     admin: Admin,
     renewer: Renewer<Source>,
     workers: Workers,
@@ -89,18 +88,24 @@ impl App {
     /// When an address is taken or a part cannot be had; the text says what to do.
     #[expect(clippy::unused_async, reason = "listeners need a runtime around them, and this says so")]
     pub async fn bind(config: &Config, seat: Seat) -> Result<Self, AppError> {
-        let listener = bind("proxy", "--listen", config.listen)?;
-        let admin_listener = bind("admin", "--admin-listen", config.admin_listen)?;
         let registry = Registry::new();
         registry.register(Box::new(panics::counter()))?;
+        let handshakes = downstream::Metrics::register(&registry)?;
+        let listening = &config.listening;
+        let identity = listening.tls.clone().map(|identity| Tls::new(identity, handshakes));
+        let (tls, access) = (identity.as_ref(), &listening.sockets);
+        let admin_tls = tls.filter(|_| listening.admin_tls);
+        let listeners = bind("proxy", "--listen", &listening.callers, tls, access)?;
+        let admin_listeners = bind("admin", "--admin-listen", &listening.admin, admin_tls, access)?;
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
-            listen: listener.local_addr().map_err(AppError::Listener)?,
-            admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
+            listen: listeners.addresses().map_err(AppError::Listener)?,
+            tls: identity.is_some(),
+            admin_listen: admin_listeners.addresses().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
         };
@@ -112,6 +117,7 @@ impl App {
             changes: sender,
             seat: seat.source.seat(),
             budget: Arc::clone(&budget),
+            tls: identity,
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
@@ -135,23 +141,23 @@ impl App {
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
+        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls })
     }
 
     /// Where callers connect.
     ///
     /// # Errors
     /// When the operating system does not tell.
-    pub fn listen(&self) -> Result<SocketAddr, AppError> {
-        self.listener.local_addr().map_err(AppError::Listener)
+    pub fn listen(&self) -> Result<Addresses, AppError> {
+        self.listeners.addresses().map_err(AppError::Listener)
     }
 
     /// Where probes, scrapers and operators connect.
     ///
     /// # Errors
     /// When the operating system does not tell.
-    pub fn admin_listen(&self) -> Result<SocketAddr, AppError> {
-        self.admin_listener.local_addr().map_err(AppError::Listener)
+    pub fn admin_listen(&self) -> Result<Addresses, AppError> {
+        self.admin_listeners.addresses().map_err(AppError::Listener)
     }
 
     /// The session that this proxy will hold.
@@ -176,13 +182,13 @@ impl App {
             while ending.changed().await.is_ok() {}
         };
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
-        let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin.clone(), ended(ending)));
+        let mut admin = tokio::spawn(admin::serve(self.admin_listeners, self.admin.clone(), ended(ending)));
         let stop = async {
             stop.await;
             self.admin.drain();
         };
         let broken_off = tokio::select! {
-            served = self.workers.run(self.listener, stop) => served?,
+            served = self.workers.run(self.listeners, stop) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
         };
@@ -228,20 +234,16 @@ async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError
     task.await.map_err(|_| AppError::Ended { part })
 }
 
-fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // As tokio's own `bind` does: an address is free again as soon as the process before has left it.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source| AppError::Bind { what, flag, address, source })
+fn bind(
+    what: &'static str,
+    flag: &'static str,
+    addresses: &Addresses,
+    tls: Option<&Arc<Tls>>,
+    access: &Access,
+) -> Result<Listeners, AppError> {
+    let bound = Listeners::bind(addresses, tls, access);
+    bound.map_err(|Unbound { address, error }| AppError::Bind { what, flag, address, source: error })
 }
-
-/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). To one more the kernel
-/// says nothing, and its caller tries again after a second.
-const BACKLOG: u32 = 4096;
 
 #[cfg(test)]
 mod tests;

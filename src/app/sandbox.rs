@@ -10,6 +10,7 @@ use crate::{
     cli::{self, Extent},
     clock::Clock,
     config::Config,
+    downstream::{Address, Addresses},
     sandbox::{CREDENTIALS, EDGETAG, Face, Options, Rules, Sandbox, StartError},
     tradovate::{Environment, Hosts},
 };
@@ -38,7 +39,8 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
         }
         Extent::WithProxy => {
             let app = App::bind(config, seat(config, &sandbox, clock)?).await?;
-            cli::print(&banner(&sandbox, Some(&app)));
+            let scheme = if config.listening.tls.is_some() { "https" } else { "http" };
+            cli::print(&banner(&sandbox, Some((scheme, &app))));
             tokio::select! {
                 ended = app.run(signals.clone().first()) => ended,
                 () = signals.clone().second() => return Ok(()),
@@ -66,7 +68,7 @@ fn unstarted(error: StartError) -> AppError {
                 Face::Plain => "--api-listen",
                 Face::Tls => "--api-tls-listen",
             };
-            AppError::Bind { what: "simulated API", flag, address, source }
+            AppError::Bind { what: "simulated API", flag, address: Address::Tcp(address), source }
         }
         StartError::Certificate(source) => AppError::SandboxCertificate(source),
     }
@@ -88,25 +90,35 @@ fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppErr
     })
 }
 
+/// A URL as curl takes it, of a port if there is one.
+fn url(scheme: &str, addresses: &Addresses) -> String {
+    match (addresses.tcp(), addresses.unix()) {
+        (None, Some(path)) => format!("--unix-socket {} http://localhost", path.display()),
+        (Some(address), _) => format!("{scheme}://{address}"),
+        (None, None) => String::new(),
+    }
+}
+
 /// What a newcomer reads first.
-fn banner(sandbox: &Sandbox, app: Option<&App>) -> String {
+fn banner(sandbox: &Sandbox, app: Option<(&str, &App)>) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{line}");
     };
     let api = sandbox.http_addr();
-    if let Some((proxy, admin)) = app.and_then(|app| Some((app.listen().ok()?, app.admin_listen().ok()?))) {
-        line(&format!("proxy          http://{proxy}/v1/   (plain HTTP; it holds the session)"));
-        line(&format!("admin          http://{admin}/status   /metrics   /readyz   /livez"));
+    let listening =
+        app.and_then(|(scheme, app)| Some((scheme, app.listen().ok()?, app.admin_listen().ok()?)));
+    if let Some((scheme, proxy, admin)) = listening {
+        let (proxy, admin) = (url(scheme, &proxy), url("http", &admin));
+        line(&format!("proxy          {proxy}/v1/   (plain HTTP; it holds the session)"));
+        line(&format!("admin          {admin}/status   /metrics   /readyz   /livez"));
         line(&format!("simulated API  http://{api}/v1/   control: http://{api}/sandbox"));
         line("");
         line("Try, in another terminal:");
-        line(&format!("  curl http://{proxy}/v1/account/list"));
-        line(&format!(
-            "  curl http://{proxy}/v1/order/placeorder -H 'Content-Type: application/json' -d '{ORDER}'"
-        ));
-        line(&format!("  curl http://{proxy}/v1/order/list"));
+        line(&format!("  curl {proxy}/v1/account/list"));
+        line(&format!("  curl {proxy}/v1/order/placeorder -H 'Content-Type: application/json' -d '{ORDER}'"));
+        line(&format!("  curl {proxy}/v1/order/list"));
         line("");
         line("No account, no money, nothing leaves this machine. Ctrl-C ends it.");
     } else {

@@ -11,7 +11,7 @@ pub fn healthcheck(flags: &Flags, environment: &Environment) -> Exit {
     match question.ask(flags, environment) {
         Ok((_, answer)) if answer.status == 200 => Exit::Success,
         Ok((address, answer)) => {
-            question.complain(address, &format_args!("{}: {}", answer.status, answer.line()));
+            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
             Exit::Failure
         }
         Err(exit) => exit,

@@ -8,13 +8,14 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
 };
 
 use crate::{
     cli::{Exit, complain},
     config::{self, Environment, Flags},
+    downstream::Address,
 };
 
 /// What is asked.
@@ -43,27 +44,33 @@ impl Question {
 
     /// Asks the proxy that these settings lead to, and gives the address along, for complaints. Has complained
     /// already where there is no answer.
-    pub(super) fn ask(&self, flags: &Flags, environment: &Environment) -> Result<(SocketAddr, Answer), Exit> {
+    pub(super) fn ask(&self, flags: &Flags, environment: &Environment) -> Result<(Address, Answer), Exit> {
         let address = config::admin_listen(flags, environment).map_err(|errors| {
             complain(&errors);
             Exit::Config
         })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let answer =
-            runtime.map_err(Unanswered::from).and_then(|runtime| runtime.block_on(self.put(address)));
-        answer.map(|answer| (address, answer)).map_err(|unanswered| {
-            self.complain(address, &unanswered);
-            Exit::Failure
-        })
+            runtime.map_err(Unanswered::from).and_then(|runtime| runtime.block_on(self.put(&address)));
+        match answer {
+            Ok(answer) => Ok((address, answer)),
+            Err(unanswered) => {
+                self.complain(&address, &unanswered);
+                Err(Exit::Failure)
+            }
+        }
     }
 
     /// Says what was asked of whom, and what is wrong with the answer.
-    pub(super) fn complain(&self, address: SocketAddr, what: &dyn fmt::Display) {
-        complain(&format_args!("http://{address}{}: {what}", self.path));
+    pub(super) fn complain(&self, address: &Address, what: &dyn fmt::Display) {
+        match address {
+            Address::Tcp(address) => complain(&format_args!("http://{address}{}: {what}", self.path)),
+            Address::Unix(_) => complain(&format_args!("{} at {address}: {what}", self.path)),
+        }
     }
 
-    async fn put(&self, address: SocketAddr) -> Result<Answer, Unanswered> {
-        let answer = tokio::time::timeout(self.patience, self.exchange(reachable(address)));
+    async fn put(&self, address: &Address) -> Result<Answer, Unanswered> {
+        let answer = tokio::time::timeout(self.patience, self.reach(address));
         let answer = answer.await.map_err(|_| Unanswered::Slow(self.patience))??;
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Response::new(&mut headers);
@@ -74,10 +81,23 @@ impl Question {
         Ok(Answer { status, body: String::from_utf8_lossy(&answer[body..]).into_owned() })
     }
 
-    async fn exchange(&self, address: SocketAddr) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(address).await?;
+    async fn reach(&self, address: &Address) -> io::Result<Vec<u8>> {
+        match address {
+            Address::Tcp(address) => {
+                let address = reachable(*address);
+                self.exchange(TcpStream::connect(address).await?, &address).await
+            }
+            Address::Unix(path) => self.exchange(UnixStream::connect(path).await?, &"localhost").await,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        host: &(impl fmt::Display + Sync),
+    ) -> io::Result<Vec<u8>> {
         // HTTP/1.0, so that the answer ends with the connection and is not chunked (RFC 9112 §6.3).
-        let line = format!("{} {} HTTP/1.0\r\nHost: {address}\r\n", self.method, self.path);
+        let line = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.path);
         let rest = self.body.as_ref().map_or_else(
             || "\r\n".to_owned(),
             |body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
@@ -142,7 +162,8 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8(request[..read].to_vec()).unwrap().replace(&address.to_string(), "ADDRESS")
         });
-        let verdict = Question { patience: Duration::from_secs(30), ..question }.put(address).await;
+        let verdict =
+            Question { patience: Duration::from_secs(30), ..question }.put(&Address::Tcp(address)).await;
         (verdict, server.await.unwrap())
     }
 
@@ -177,9 +198,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         // Accepted by the kernel, answered by nobody.
         let hasty = Question { patience: Duration::from_millis(20), ..Question::get("/readyz") };
-        assert!(matches!(hasty.put(address).await, Err(Unanswered::Slow(_))));
+        assert!(matches!(hasty.put(&Address::Tcp(address)).await, Err(Unanswered::Slow(_))));
         drop(listener);
-        let nobody = Question::get("/readyz").put(address).await;
+        let nobody = Question::get("/readyz").put(&Address::Tcp(address)).await;
         assert!(matches!(nobody, Err(Unanswered::NoAnswer(_))));
     }
 

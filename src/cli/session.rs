@@ -23,7 +23,7 @@ pub fn status(flags: &Flags, environment: &Environment) -> Exit {
             if report.is_ready() { Exit::Success } else { Exit::Failure }
         }
         _ => {
-            question.complain(address, &format_args!("{}: {}", answer.status, answer.line()));
+            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
             Exit::Failure
         }
     }
@@ -52,7 +52,7 @@ pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -
         }
         _ => {
             let refused = refusal(&answer.body).unwrap_or_else(|| answer.line());
-            question.complain(address, &format_args!("{}: {refused}", answer.status));
+            question.complain(&address, &format_args!("{}: {refused}", answer.status));
             Exit::Failure
         }
     }

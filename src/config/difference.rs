@@ -16,6 +16,8 @@ pub enum Applies {
     ToPolicy,
     /// At once, by other limits on what is sent.
     ToBudget,
+    /// At once, for TLS handshakes to come.
+    ToTls,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -34,6 +36,12 @@ impl Difference {
         // Credentials that came with another seat must not be sent to this one.
         if changed.iter().any(|(setting, _)| is_in(&SEAT, setting)) {
             for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToSource) {
+                *at = Applies::AtRestart;
+            }
+        }
+        // A listener does not change between plain HTTP and TLS under its callers.
+        if running.listening.tls.is_some() != new.listening.tls.is_some() {
+            for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToTls) {
                 *at = Applies::AtRestart;
             }
         }
@@ -67,8 +75,7 @@ impl Config {
             log,
             values,
             environment: _,
-            listen: _,
-            admin_listen: _,
+            listening,
             admin_hosts: _,
             upstream: _,
             upstream_ca: _,
@@ -98,6 +105,9 @@ impl Config {
         if difference.has(Applies::ToLog) {
             *log = new.log;
         }
+        if difference.has(Applies::ToTls) {
+            listening.tls = new.listening.tls;
+        }
         let is_adopted =
             |key| difference.settings().any(|change| change.0 == key && change.1 != Applies::AtRestart);
         values.retain(|value| !is_adopted(value.setting.key));
@@ -108,6 +118,7 @@ impl Config {
         self.text(setting) != new.text(setting)
             // The same file, with other certificates in it.
             || setting.key == s::UPSTREAM_CA.key && self.upstream_ca != new.upstream_ca
+            || setting.key == s::TLS_CERT.key && self.listening.tls != new.listening.tls
     }
 
     fn text(&self, setting: &Setting) -> Option<&str> {
@@ -125,6 +136,8 @@ fn applies(setting: &Setting) -> Applies {
         Applies::ToPolicy
     } else if is_in(&SOURCE, setting) {
         Applies::ToSource
+    } else if is_in(&TLS, setting) {
+        Applies::ToTls
     } else {
         Applies::AtRestart
     }
@@ -171,6 +184,9 @@ static SOURCE: [&Setting; 12] = [
     &s::OAUTH2_PARAMETERS,
     &s::OAUTH2_RENEWAL,
 ];
+
+/// What callers are shown, and what they must show.
+static TLS: [&Setting; 3] = [&s::TLS_CERT, &s::TLS_KEY, &s::TLS_CLIENT_CA];
 
 static POLICY: [&Setting; 7] = [
     &s::SESSION_ON_KICK,
@@ -327,7 +343,8 @@ mod tests {
 
     #[test]
     fn no_setting_is_in_two_places() {
-        let listed: Vec<_> = SEAT.iter().chain(&SOURCE).chain(&POLICY).map(|setting| setting.key).collect();
+        let listed: Vec<_> =
+            SEAT.iter().chain(&SOURCE).chain(&POLICY).chain(&TLS).map(|setting| setting.key).collect();
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
         assert_eq!(unique.len(), listed.len());
     }

@@ -204,6 +204,11 @@ impl<'a> Layers<'a> {
         self.environment.get(name).map(PathBuf::from)
     }
 
+    /// Whether anybody set it.
+    pub(super) fn is_set(&self, setting: &'static Setting) -> bool {
+        self.source(setting) != Source::Default
+    }
+
     fn source(&self, setting: &'static Setting) -> Source {
         let value = self.values.iter().find(|value| value.setting.key == setting.key);
         value.map_or(Source::Default, |value| value.source.clone())

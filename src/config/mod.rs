@@ -34,6 +34,7 @@ mod environment;
 mod file;
 pub mod handover;
 mod layers;
+mod listeners;
 mod look;
 mod problem;
 mod render;
@@ -42,11 +43,11 @@ mod session;
 mod setting;
 mod source;
 mod sources;
+mod tls;
 mod upstream_ca;
 mod value;
 
 use std::{
-    net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
@@ -58,6 +59,7 @@ use crate::{
     auth::{RenewalPolicy, Store},
     budget::Policy,
     config::layers::{Layers, Value},
+    downstream::Address,
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
@@ -70,6 +72,7 @@ pub use self::{
     difference::{Applies, Difference},
     environment::Environment,
     layers::Flags,
+    listeners::Listening,
     look::Look,
     problem::{ConfigErrors, Fault, Problem, Source},
     render::{help, readme_table},
@@ -85,10 +88,8 @@ pub use self::{
 pub struct Config {
     /// Which Tradovate.
     pub environment: tradovate::Environment,
-    /// Where callers connect.
-    pub listen: SocketAddr,
-    /// Where probes, scrapers and operators connect.
-    pub admin_listen: SocketAddr,
+    /// Where callers and operators come in.
+    pub listening: Listening,
     /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
     pub admin_hosts: Vec<String>,
     /// Which API is forwarded to.
@@ -179,12 +180,10 @@ impl Config {
                 (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new(), Store::Memory)
             }
         };
-        let (listen, admin_listen) = listeners(layers);
         Self {
             environment,
             api,
-            listen,
-            admin_listen,
+            listening: Listening::read(layers),
             admin_hosts: layers
                 .optional(&s::ADMIN_HOSTS, |text| value::list(text, "host names", value::is_host_name))
                 .unwrap_or_default(),
@@ -233,10 +232,13 @@ impl Config {
 
 /// Where the admin listener is, and nothing else: for a health check, which must not fail over a setting that
 /// it does not use.
-pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<SocketAddr, ConfigErrors> {
+pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<Address, ConfigErrors> {
     let mut layers = Layers::new(flags, environment);
-    let address = layers.value(&setting::ADMIN_LISTEN, value::address);
-    if layers.problems.is_empty() { Ok(address) } else { Err(ConfigErrors(layers.problems)) }
+    let address = listeners::admin(&mut layers);
+    match address {
+        Some(address) if layers.problems.is_empty() => Ok(address),
+        _ => Err(ConfigErrors(layers.problems)),
+    }
 }
 
 /// Which Tradovate; real money only where that was said twice.
@@ -259,25 +261,6 @@ fn upstream_ca(layers: &mut Layers<'_>) -> Vec<CertificateDer<'static>> {
         layers.refuse(&setting::UPSTREAM_CA, Fault::Invalid { value, why });
         Vec::new()
     })
-}
-
-/// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,
-/// so reaching the port is being the account's owner.
-fn listeners(layers: &mut Layers<'_>) -> (SocketAddr, SocketAddr) {
-    let listen = layers.value(&setting::LISTEN, value::address);
-    let admin = layers.value(&setting::ADMIN_LISTEN, value::address);
-    let open = layers.value(&setting::UNSAFE_OPEN, value::yes_or_no);
-    for (setting, address) in [(&setting::LISTEN, listen), (&setting::ADMIN_LISTEN, admin)] {
-        if !open && !address.ip().to_canonical().is_loopback() {
-            layers.refuse(setting, Fault::Open { address });
-        }
-    }
-    // Port 0 is a free one each.
-    if listen == admin && listen.port() != 0 {
-        let other = setting::LISTEN.env;
-        layers.refuse(&setting::ADMIN_LISTEN, Fault::SameAddress { other, address: listen });
-    }
-    (listen, admin)
 }
 
 fn limits(layers: &mut Layers<'_>) -> proxy::Limits {

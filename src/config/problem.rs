@@ -2,7 +2,10 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::config::value::Invalid;
+use crate::{
+    config::value::Invalid,
+    downstream::{Address, Unusable},
+};
 
 /// Everything that is wrong, so that one start shows all of it. Prints as a list.
 #[derive(Debug, thiserror::Error)]
@@ -191,15 +194,27 @@ pub enum Fault {
     #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
     Open {
         /// The address.
-        address: std::net::SocketAddr,
+        address: Address,
     },
+    /// Commands cannot ask where only TLS is spoken.
+    #[error("the admin listener speaks only TLS, and the commands of this program do not")]
+    NoSocket,
+    /// A setting that means nothing by itself.
+    #[error("set without {needs}, and it means nothing without that")]
+    Without {
+        /// The key of the other setting.
+        needs: &'static str,
+    },
+    /// Certificate, key and client authority that do not go together.
+    #[error(transparent)]
+    Identity(Unusable),
     /// Two listeners at one address.
     #[error("{other} listens on {address} too")]
     SameAddress {
         /// The other setting.
         other: &'static str,
         /// Where.
-        address: std::net::SocketAddr,
+        address: Address,
     },
 }
 
@@ -232,11 +247,23 @@ impl Fault {
             ),
             Self::TradovateAsOther { .. } => Some("use TRADOVATE_PROXY_API=tradovate".to_owned()),
             Self::Open { address } => Some(format!(
-                "use 127.0.0.1:{port}, and run the callers on the same machine or in the same network namespace \
-                 (a sidecar); or, if a firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
-                port = address.port()
+                "use {local}, and run the callers on the same machine or in the same network namespace (a sidecar); \
+                 or demand certificates, with TRADOVATE_PROXY_TLS_CLIENT_CA (and TRADOVATE_PROXY_ADMIN_TLS=yes for \
+                 the admin listener); or, if a firewall of yours \
+                 keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
+                local = on_loopback(address)
             )),
-            Self::SameAddress { .. } => Some("give each its own port".to_owned()),
+            Self::NoSocket => {
+                Some("add a Unix socket to it: …,unix:/run/tradovate-proxy/admin.sock".to_owned())
+            }
+            Self::Without { needs } => Some(format!("set {needs} as well, or remove this")),
+            Self::Identity(Unusable::Certificate(_)) => {
+                Some("name the key that the certificate was made with: both are replaced together".to_owned())
+            }
+            Self::Identity(_) => {
+                Some("name a PEM file with the certificates of your client authority".to_owned())
+            }
+            Self::SameAddress { .. } => Some("give each its own".to_owned()),
             Self::Invalid { .. }
             | Self::Unknown { .. }
             | Self::NotText
@@ -271,6 +298,14 @@ fn least_slips(one: &str, other: &str) -> usize {
 
 /// More differences than this make another name, not a slip.
 const MOST_SLIPS: usize = 4;
+
+/// The same on this machine alone.
+fn on_loopback(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => format!("127.0.0.1:{}", address.port()),
+        Address::Unix(_) => address.to_string(),
+    }
+}
 
 fn quoted(value: Option<&str>) -> String {
     // `{:?}` so that control characters in the value stay where they are harmless.

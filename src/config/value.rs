@@ -146,6 +146,14 @@ pub enum Invalid {
     /// No address and port.
     #[error("not an address and a port, such as 127.0.0.1:8080 or [::1]:8080")]
     Address,
+    /// No place to listen at.
+    #[error(transparent)]
+    Listener(#[from] crate::downstream::AddressError),
+    /// A PEM file that holds no private key.
+    #[error(
+        "no usable private key in this file: it must hold lines from BEGIN PRIVATE KEY to END PRIVATE KEY, unencrypted"
+    )]
+    PrivateKey,
     /// A list with an entry of another form.
     #[error("not a list of {form} with commas between")]
     List {

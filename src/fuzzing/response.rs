@@ -4,18 +4,18 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{ErrorKind, Read as _},
-    net,
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::unix::net::UnixStream,
     sync::Arc,
 };
 
 use tokio::{
-    net::TcpStream,
+    net,
     runtime::{self, Runtime},
     task::LocalSet,
 };
 
 use crate::{
+    downstream::Stream,
     fuzzing::{
         Lengths,
         naive::{self, Answered},
@@ -98,7 +98,7 @@ struct Stage {
     tasks: LocalSet,
     upstream: Upstream,
     origins: [Arc<Origin>; 2],
-    to_caller: RefCell<TcpStream>,
+    to_caller: RefCell<Stream>,
     caller: UnixStream,
 }
 
@@ -119,13 +119,12 @@ impl Stage {
             socket.set_nonblocking(true).expect("a socket need not block");
         }
         // What is written to this kind is there for the other side at once, and no port is used.
-        let ours = net::TcpStream::from(OwnedFd::from(ours));
         let (upstream, to_caller) = tasks.block_on(&runtime, async {
-            (Upstream::scripted(), TcpStream::from_std(ours).expect("the runtime takes sockets"))
+            (Upstream::scripted(), net::UnixStream::from_std(ours).expect("the runtime takes sockets"))
         });
         let origins =
             ["a.example", "b.example"].map(|host| Arc::new(Origin::https(host).expect("it is an origin")));
-        Self { runtime, tasks, upstream, origins, to_caller: to_caller.into(), caller }
+        Self { runtime, tasks, upstream, origins, to_caller: Stream::Unix(to_caller).into(), caller }
     }
 
     fn play(&self, pieces: VecDeque<Vec<u8>>, version: Version, to_head: bool) -> Played {

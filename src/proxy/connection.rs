@@ -2,22 +2,25 @@
 
 use std::{rc::Rc, time::Duration};
 
-use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     time::timeout,
 };
 
-use crate::proxy::{
-    ProxyError, Worker,
-    exchange::{After, exchange},
-    inbound::{Head, Inbound},
+use crate::{
+    downstream::{Accepted, Peer, Stream},
+    proxy::{
+        ProxyError, Worker,
+        exchange::{After, exchange},
+        inbound::{Head, Inbound},
+    },
 };
 
 /// A caller's connection, and the buffers its requests use one after another.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
+    /// Who is at the other end.
+    pub(super) peer: Peer,
     pub(super) head: Head,
     pub(super) inbound: Inbound,
     /// What is being written to the caller.
@@ -29,8 +32,15 @@ pub(super) struct Connection {
 }
 
 /// Serves requests until the caller leaves, breaks a rule, idles too long, or the process drains.
-pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream) {
-    let mut connection = Connection::new(stream);
+pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let opened = tokio::select! {
+        biased;
+        opened = accepted.open(worker.proxy.timeouts.head) => opened,
+        // Who is in the middle of a handshake has asked for nothing yet.
+        () = worker.draining.begun() => return,
+    };
+    let Some((stream, peer)) = opened else { return };
+    let mut connection = Connection::new(stream, peer);
     while connection.is_called(&worker).await {
         connection.is_busy = true;
         match exchange(&worker, &mut connection).await {
@@ -41,13 +51,13 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream) {
     }
 }
 
-/// Answers a connection above the limit before it has said a word, and ends it.
-pub(super) async fn turn_away(worker: &Worker, stream: TcpStream) {
-    let connections = worker.proxy.limits.connections;
-    let error = ProxyError::TooManyConnections { connections };
+/// Answers a connection that is not to be served before it has said a word, and ends it.
+pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyError) {
     let problem = error.problem();
     worker.metrics.observe().complete(problem.status, error.label());
-    let mut connection = Connection::new(stream);
+    let peer = accepted.peer().clone();
+    let Some(stream) = accepted.open_for_farewell() else { return };
+    let mut connection = Connection::new(stream, peer);
     let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None);
     if outbound.problem(&problem).await.is_ok() {
         connection.close(FAREWELL).await;
@@ -55,9 +65,10 @@ pub(super) async fn turn_away(worker: &Worker, stream: TcpStream) {
 }
 
 impl Connection {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: Stream, peer: Peer) -> Self {
         Self {
             stream,
+            peer,
             head: Head::default(),
             inbound: Inbound::default(),
             buffer: Vec::new(),
@@ -112,10 +123,10 @@ impl Drop for Connection {
     /// In mid-request, and whyever that is (a caller or upstream that broke off, a drain that ran out of time, a
     /// panic), the connection ends with a reset, which no caller takes for the end of an answer (RFC 9112 §8).
     fn drop(&mut self) {
-        if self.is_busy
-            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(%error, "a connection could not be reset");
+        if self.is_busy {
+            self.stream.reset();
+        } else {
+            self.stream.take_leave();
         }
     }
 }

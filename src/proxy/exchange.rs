@@ -1,12 +1,9 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
-use std::{io, mem::MaybeUninit};
-
 use http::StatusCode;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
 use crate::{
+    downstream::Stream,
     hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
@@ -63,7 +60,7 @@ async fn serve(
     observation.was_elsewhere(waited);
     // Whoever gave up meanwhile may have looked, and ordered again. A caller that has only closed its half cannot
     // be told from one that has left; for one that had to wait, that is reason enough.
-    if !waited.is_zero() && route.endpoint.effect != Effect::Read && has_left(stream) {
+    if !waited.is_zero() && route.endpoint.effect != Effect::Read && stream.has_left() {
         return Err(ProxyError::CallerLeft.into());
     }
 
@@ -83,15 +80,6 @@ async fn serve(
             inbound.release_body();
             pass_on(answer, &mut outbound, observation).await
         }
-    }
-}
-
-/// Whether the caller has closed its side: behind a request read whole, the kernel has its end and nothing else.
-fn has_left(stream: &TcpStream) -> bool {
-    let mut byte = [MaybeUninit::uninit()];
-    match SockRef::from(stream).peek(&mut byte) {
-        Ok(bytes) => bytes == 0,
-        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
 }
 
@@ -152,8 +140,8 @@ async fn refuse(
     error: &ProxyError,
     observation: &mut Observation<'_>,
 ) -> After {
-    tracing::debug!(error = error as &dyn std::error::Error, "answered with a problem");
-    let Connection { stream, head, inbound, buffer, .. } = connection;
+    let Connection { stream, peer, head, inbound, buffer, .. } = connection;
+    tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
     observation.complete(problem.status, error.label());
     let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
@@ -170,7 +158,7 @@ impl Worker {
     /// How to answer the request with this head; where none could be read, in the plainest way.
     pub(super) fn outbound<'a>(
         &'a self,
-        stream: &'a mut TcpStream,
+        stream: &'a mut Stream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
     ) -> Outbound<'a> {

@@ -4,11 +4,11 @@ use std::io;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
+    downstream::Stream,
     http1::{BadRequest, BodyDecoder, Framing, HeadScanner, RequestHead, Scanned},
     proxy::{
         Buffered, Limits, ProxyError, Timeouts,
@@ -62,7 +62,7 @@ impl<E: Into<ProxyError>> From<E> for Stop {
 impl Inbound {
     /// Waits for the first bytes of a request, unless they came behind the last one; `false` if the caller
     /// leaves instead. Cancel safe.
-    pub(super) async fn begin(&mut self, stream: &mut TcpStream) -> bool {
+    pub(super) async fn begin(&mut self, stream: &mut Stream) -> bool {
         while self.inbox.is_empty() {
             if stream.readable().await.is_err() {
                 return false;
@@ -97,7 +97,7 @@ impl Inbound {
     /// Reads a head. Not cancel safe.
     pub(super) async fn read_head(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         head: &mut Head,
         limits: &Limits,
         timeouts: &Timeouts,
@@ -134,7 +134,7 @@ impl Inbound {
     /// blamed for a caller's broken one. Not cancel safe.
     pub(super) async fn read_body(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         head: &Head,
         limits: &Limits,
         buffered: &Buffered,
@@ -153,8 +153,12 @@ impl Inbound {
         }
         // RFC 9110 §10.1.1: not needed once some of the body is here.
         if head.read.expects_continue() && framing != Framing::Empty && self.inbox.is_empty() {
-            let go_on = timeout(timeouts.body_idle, stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n"));
-            go_on.await.map_err(|_| Stop::Gone)?.map_err(|_| Stop::Gone)?;
+            let go_on = async {
+                stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                stream.flush().await
+            };
+            let told = timeout(timeouts.body_idle, go_on).await;
+            told.map_err(|_| Stop::Gone)?.map_err(|_| Stop::Gone)?;
         }
         let mut decoder = BodyDecoder::new(framing);
         let mut pace = Pace::new(timeouts);
@@ -241,7 +245,7 @@ fn make_room(
     Ok(())
 }
 
-async fn fill(stream: &mut TcpStream, inbox: &mut Vec<u8>) -> io::Result<usize> {
+async fn fill(stream: &mut Stream, inbox: &mut Vec<u8>) -> io::Result<usize> {
     inbox.reserve(READ);
     stream.read_buf(inbox).await
 }

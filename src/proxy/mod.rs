@@ -42,7 +42,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 pub use buffered::Buffered;
 pub use compat::PLACEHOLDER;
@@ -58,6 +58,7 @@ use crate::{
     auth::{Current, Reader},
     budget::Budget,
     clock::Clock,
+    downstream::Accepted,
     proxy::{draining::Draining, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
@@ -124,13 +125,13 @@ impl Worker {
     }
 
     /// Serves one connection to its end. Dropped, it breaks off whatever is under way.
-    pub async fn serve(self: Rc<Self>, stream: TcpStream) {
-        connection::serve(self, stream).await;
+    pub async fn serve(self: Rc<Self>, accepted: Accepted) {
+        connection::serve(self, accepted).await;
     }
 
-    /// Tells a connection that there is no room for it, and why.
-    pub async fn turn_away(self: Rc<Self>, stream: TcpStream) {
-        connection::turn_away(&self, stream).await;
+    /// Tells a connection that it is not served, and why.
+    pub async fn turn_away(self: Rc<Self>, accepted: Accepted, error: ProxyError) {
+        connection::turn_away(&self, accepted, error).await;
     }
 
     /// Upstream's clock minus ours, as far as an answer has told.

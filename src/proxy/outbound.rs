@@ -4,11 +4,12 @@ use std::{io, io::Write as _, time::Duration};
 
 use http::StatusCode;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 #[cfg(any(test, fuzzing))]
 use crate::upstream::Head;
 use crate::{
+    downstream::Stream,
     http1::Version,
     proxy::{
         Draining,
@@ -20,7 +21,7 @@ use crate::{
 
 /// How answers on one connection are written.
 pub(super) struct Outbound<'a> {
-    pub(super) stream: &'a mut TcpStream,
+    pub(super) stream: &'a mut Stream,
     pub(super) buffer: &'a mut Vec<u8>,
     pub(super) version: Version,
     /// Whether the answer is to a HEAD request, which has none of its body.
@@ -214,6 +215,9 @@ impl Outbound<'_> {
                 Ok(written) => rest = &rest[written..],
             }
         }
+        if self.stream.must_be_flushed() && !self.is_broken {
+            self.is_broken = !matches!(timeout(self.patience, self.stream.flush()).await, Ok(Ok(())));
+        }
         if self.is_broken { Err(Cut::Caller) } else { Ok(()) }
     }
 }
@@ -253,7 +257,7 @@ fn piece(buffer: &mut Vec<u8>, delimited: Delimited, data: &[u8]) {
 #[cfg(any(test, fuzzing))]
 pub(crate) async fn pass_on(
     mut answer: Answer,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     version: Version,
     to_head: bool,
 ) -> Option<bool> {

@@ -9,7 +9,6 @@
 //! Drain: stop accepting, let idle connections go, let requests finish, and after a bound break off the rest.
 
 mod farewells;
-pub mod listener;
 mod workers;
 
 pub use farewells::MOST_FAREWELLS;

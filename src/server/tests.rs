@@ -21,6 +21,7 @@ use crate::{
     bearer::Bearer,
     budget::{Budget, Policy},
     clock::Clock,
+    downstream::{Access, Listeners},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
     server::Workers,
     tradovate::Endpoints,
@@ -42,8 +43,8 @@ async fn a_panic_costs_one_connection_and_nothing_that_it_held() {
     let connector = Connector::new(Arc::new(tls), timeouts);
     let metrics = upstream::Metrics::register(&registry).unwrap();
     let workers = Workers::start(2, &proxy, &connector, &metrics, Duration::ZERO).unwrap();
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = door.local_addr().unwrap();
+    let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
+    let address = door.addresses().unwrap().tcp().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(async move {
         workers

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io, net,
+    io,
     rc::Rc,
     sync::{
         Arc,
@@ -14,7 +14,6 @@ use std::{
 
 use prometheus::IntGauge;
 use tokio::{
-    net::{TcpListener, TcpStream},
     runtime,
     sync::{mpsc, oneshot},
     task::LocalSet,
@@ -23,11 +22,9 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    proxy::{self, Proxy, Worker},
-    server::{
-        farewells::{Farewell, Farewells},
-        listener::accept,
-    },
+    downstream::{Accepted, Listeners},
+    proxy::{self, Proxy, ProxyError, Worker},
+    server::farewells::{Farewell, Farewells},
     upstream::{self, Connector, Upstream},
 };
 
@@ -50,8 +47,8 @@ struct Thread {
 /// A connection on its way to its worker.
 #[derive(Debug)]
 enum Arrival {
-    Serve(net::TcpStream, Load),
-    TurnAway(net::TcpStream, Farewell),
+    Serve(Accepted, Load),
+    TurnAway(Accepted, ProxyError, Farewell),
 }
 
 /// One connection's share of a worker's load. It lives as long as the connection's task, and ends with it however
@@ -134,17 +131,17 @@ impl Workers {
     /// When a worker is gone.
     pub async fn run(
         self,
-        listener: TcpListener,
+        listeners: Listeners,
         stop: impl Future<Output = ()>,
     ) -> Result<usize, ServeError> {
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                stream = accept(&listener) => self.hand_over(stream)?,
+                accepted = listeners.accept() => self.hand_over(accepted)?,
             }
         }
-        drop(listener);
+        drop(listeners);
         // All are told before any is waited for, so that the bound is one for all: the sender's end is the word.
         let ended: Vec<_> = self.threads.into_iter().map(|thread| thread.ended).collect();
         let mut broken_off = 0;
@@ -154,17 +151,19 @@ impl Workers {
         Ok(broken_off)
     }
 
-    fn hand_over(&self, stream: TcpStream) -> Result<(), ServeError> {
-        // A reply is one write; waiting to fill a segment could only delay it.
-        let moved = stream.set_nodelay(true).and_then(|()| stream.into_std());
-        let Ok(stream) = moved else { return Ok(()) };
+    fn hand_over(&self, accepted: Accepted) -> Result<(), ServeError> {
         let load = |thread: &&Thread| thread.load.load(Ordering::Relaxed);
         let open: usize = self.threads.iter().map(|thread| load(&thread)).sum();
         let thread = self.threads.iter().min_by_key(load).ok_or(ServeError::WorkerGone)?;
-        let arrival = if open < self.limit {
-            Arrival::Serve(stream, Load::one_more(&thread.load, self.metrics.connections()))
+        let arrival = if open < self.limit && accepted.is_admitted() {
+            Arrival::Serve(accepted, Load::one_more(&thread.load, self.metrics.connections()))
         } else if let Some(farewell) = self.farewells.take() {
-            Arrival::TurnAway(stream, farewell)
+            let why = if accepted.is_admitted() {
+                ProxyError::TooManyConnections { connections: self.limit }
+            } else {
+                ProxyError::Stranger(accepted.peer().clone())
+            };
+            Arrival::TurnAway(accepted, why, farewell)
         } else {
             self.metrics.turned_away();
             return Ok(());
@@ -183,16 +182,12 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>
         let worker = Rc::clone(&worker);
         tasks.spawn_local(async move {
             match arrival {
-                Arrival::Serve(stream, load) => {
-                    if let Ok(stream) = TcpStream::from_std(stream) {
-                        worker.serve(stream).await;
-                    }
+                Arrival::Serve(accepted, load) => {
+                    worker.serve(accepted).await;
                     drop(load);
                 }
-                Arrival::TurnAway(stream, farewell) => {
-                    if let Ok(stream) = TcpStream::from_std(stream) {
-                        worker.turn_away(stream).await;
-                    }
+                Arrival::TurnAway(accepted, why, farewell) => {
+                    worker.turn_away(accepted, why).await;
                     drop(farewell);
                 }
             }

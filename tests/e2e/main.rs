@@ -7,8 +7,8 @@
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
 //! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
-//! [`abuse`], those who take too much; [`stock_clients`], those that log in by themselves; [`observability`];
-//! [`budget`], how many requests; and [`other_api`], in front of another API than Tradovate's.
+//! [`abuse`], those who take too much; [`listeners`], all ways in; [`stock_clients`], those that log in by themselves;
+//! [`observability`]; [`budget`], how many requests; and [`other_api`], in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +25,7 @@ mod doubts;
 mod forwarding;
 mod headers;
 mod hosts;
+mod listeners;
 mod load;
 mod observability;
 mod other_api;

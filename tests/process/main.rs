@@ -7,6 +7,7 @@
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`reload`]: what changes without a restart
+//! - [`certificates`]: what callers are shown, before and after that changes
 //! - [`restart`]: what the next process knows of the last one
 //! - [`crash`]: what it knows when the last one was killed, at every step of what it did
 //! - [`abuse`]: what it takes of the machine when callers come in masses
@@ -19,6 +20,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod abuse;
+mod certificates;
 #[path = "../coats/mod.rs"]
 mod coats;
 mod crash;

@@ -3,10 +3,13 @@
 mod orders;
 mod states;
 
+use std::net::SocketAddr;
+
 use jiff::SignedDuration;
 use prometheus::IntCounter;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     sync::oneshot,
     task::JoinHandle,
 };
@@ -21,6 +24,7 @@ use crate::{
     },
     bearer::Bearer,
     budget::Policy,
+    downstream::Access,
 };
 
 struct Running {
@@ -40,25 +44,31 @@ fn budget(clock: &Clock) -> Arc<Budget> {
 async fn running() -> Running {
     let clock = Clock::simulated_from_now();
     let (publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listeners, address) = listeners().await;
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("tradovate_proxy_test_total", "A test.").unwrap())).unwrap();
     let facts = Facts {
         environment: "demo",
         origin: "https://demo.tradovateapi.com/v1".parse().unwrap(),
         listen: "127.0.0.1:8080".parse().unwrap(),
-        admin_listen: address,
+        tls: false,
+        admin_listen: address.to_string().parse().unwrap(),
         hosts: vec!["proxy.internal".to_owned()],
         clock: clock.clone(),
     };
     let (console, orders) = auth::console();
     let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let served = tokio::spawn(serve(listener, admin.clone(), async {
+    let served = tokio::spawn(serve(listeners, admin.clone(), async {
         let _ = stopped.await;
     }));
     Running { address, publisher, orders, admin, clock, stop, served }
+}
+
+async fn listeners() -> (Listeners, SocketAddr) {
+    let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
+    let address = listeners.addresses().unwrap().tcp().unwrap();
+    (listeners, address)
 }
 
 fn status(clock: &Clock, state: State) -> Status {
@@ -286,11 +296,12 @@ async fn shutdown_closes_idle_connections_and_returns() {
 async fn what_is_registered_twice_is_an_error() {
     let clock = Clock::system();
     let (_publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
-    let address = "127.0.0.1:1".parse().unwrap();
+    let address: Addresses = "127.0.0.1:1".parse().unwrap();
     let facts = Facts {
         environment: "demo",
         origin: "https://example.com".parse().unwrap(),
-        listen: address,
+        listen: address.clone(),
+        tls: false,
         admin_listen: address,
         hosts: Vec::new(),
         clock: clock.clone(),

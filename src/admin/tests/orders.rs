@@ -1,6 +1,9 @@
 //! `POST /session/…`: who is heard, what is understood, and how it is answered.
 
-use std::{io::Write, sync::Mutex};
+use std::{
+    io::{self, Write},
+    sync::Mutex,
+};
 
 use super::*;
 use crate::auth::{Declined, Order};

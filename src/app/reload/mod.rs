@@ -6,6 +6,7 @@
 //!   (every 5 s; twice the same)              └ difference ─┬ credentials ──▶ Change::Source ─▶ renewer
 //!                                                          ├ session.… ────▶ Change::Policy ─▶ renewer
 //!                                                          ├ budget.… ─────▶ the limits
+//!                                                          ├ tls.… ────────▶ handshakes to come
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -29,6 +30,7 @@ use crate::{
     budget::Budget,
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
+    downstream::Tls,
     telemetry::Verbosity,
 };
 
@@ -52,6 +54,8 @@ pub(super) struct Controls {
     pub(super) seat: String,
     /// To the count of what is sent.
     pub(super) budget: Arc<Budget>,
+    /// What callers are shown, if they speak TLS.
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -141,6 +145,11 @@ impl Reload {
         }
         if difference.has(Applies::ToBudget) {
             self.controls.budget.set(next.budget);
+        }
+        if difference.has(Applies::ToTls)
+            && let Some((tls, identity)) = self.controls.tls.as_ref().zip(next.listening.tls.clone())
+        {
+            tls.replace(identity);
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

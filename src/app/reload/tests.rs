@@ -70,6 +70,7 @@ impl Stage {
             changes: sender,
             seat: source_of(&config).seat(),
             budget: Arc::new(Budget::new(config.budget, clock.clone())),
+            tls: None,
             metrics: Metrics::register(&stage.registry, clock.now()).unwrap(),
             clock,
         };

@@ -13,6 +13,7 @@ mod budget;
 mod callers;
 mod credentials;
 mod limits;
+mod listeners;
 mod oauth2;
 mod process;
 mod session;
@@ -31,6 +32,7 @@ pub(super) use self::{
         LIMIT_BODY_BYTES, LIMIT_BUFFERED_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS,
         LIMIT_HEAD_BYTES,
     },
+    listeners::{ADMIN_TLS, SOCKET_MODE, SOCKET_USERS, TLS_CERT, TLS_CLIENT_CA, TLS_KEY},
     oauth2::{
         OAUTH2_CLIENT_AUTH, OAUTH2_CLIENT_ID, OAUTH2_CLIENT_SECRET, OAUTH2_PARAMETERS, OAUTH2_REFRESH_TOKEN,
         OAUTH2_RENEWAL, OAUTH2_TOKEN_URL,
@@ -148,6 +150,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         credentials::CREDENTIALS,
         upstream::UPSTREAM,
         callers::CALLERS,
+        listeners::LISTENERS,
         process::PROCESS,
         session::SESSION,
         oauth2::OAUTH2,

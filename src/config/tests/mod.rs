@@ -1,5 +1,6 @@
 //! Whole configurations: precedence, every problem at once, and nothing secret in any output.
 
+mod listeners;
 mod other_api;
 
 use std::{fs, path::Path};
@@ -50,8 +51,8 @@ fn file(dir: &Path, name: &str, text: &str) -> String {
 fn a_login_is_all_that_must_be_set() {
     let config = load(&[], &environment(&[])).unwrap();
     assert_eq!(config.environment, tradovate::Environment::Demo);
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.listening.callers.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.listening.admin.to_string(), "127.0.0.1:9464");
     assert_eq!(config.limits, proxy::Limits::default());
     assert_eq!(config.timeouts, proxy::Timeouts::default());
     assert_eq!(config.upstream_timeouts, upstream::Timeouts::default());
@@ -83,7 +84,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         ("TRADOVATE_PROXY_LIMIT_BODY_BYTES", "2KiB"),
     ]);
     let config = load(&[("listen", "127.0.0.1:1"), ("config", &path)], &environment).unwrap();
-    assert_eq!(config.listen.port(), 1);
+    assert_eq!(config.listening.callers.to_string(), "127.0.0.1:1");
     assert_eq!(config.drain, Duration::from_secs(2));
     assert_eq!((config.limits.body_bytes, config.limits.connections), (2048, 3));
     assert_eq!(config.limits.head_bytes, proxy::Limits::default().head_bytes);
@@ -341,7 +342,7 @@ fn a_health_check_needs_its_address_only() {
         [("TRADOVATE_PROXY_LISTEN", "x"), ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:7")]
             .into_iter()
             .collect();
-    assert_eq!(admin_listen(&Flags::default(), &broken).unwrap().port(), 7);
+    assert_eq!(admin_listen(&Flags::default(), &broken).unwrap().to_string(), "127.0.0.1:7");
     let broken = [("TRADOVATE_PROXY_ADMIN_LISTEN", "x")].into_iter().collect();
     assert!(admin_listen(&Flags::default(), &broken).is_err());
 }

@@ -10,6 +10,7 @@ pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
     budget,
+    downstream::Peer,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
@@ -60,6 +61,9 @@ pub enum ProxyError {
         /// Setting `limits.connections`.
         connections: usize,
     },
+    /// The caller's fault: it is not among those who may use the socket.
+    #[error("the Unix socket is not for processes of {0}")]
+    Stranger(Peer),
     /// Upstream's, or the network's.
     #[error("upstream failed: {0}")]
     Upstream(#[from] Failure),
@@ -73,7 +77,8 @@ impl ProxyError {
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
             | Self::BuffersFull { .. }
-            | Self::TooManyConnections { .. } => true,
+            | Self::TooManyConnections { .. }
+            | Self::Stranger(_) => true,
             Self::Refused(_)
             | Self::NoToken(_)
             | Self::CallerLeft
@@ -86,9 +91,11 @@ impl ProxyError {
     /// The `outcome` label of `requests_total`.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
-                "refused"
-            }
+            Self::BadRequest(_)
+            | Self::SlowRequest(_)
+            | Self::BodyTooLarge { .. }
+            | Self::Refused(_)
+            | Self::Stranger(_) => "refused",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

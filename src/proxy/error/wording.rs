@@ -76,6 +76,12 @@ impl ProxyError {
                     "reuse connections (a session in Python's requests), or raise limits.connections",
                 )
             },
+            Self::Stranger(_) => Problem::refused(
+                StatusCode::FORBIDDEN,
+                "socket-user",
+                self.to_string(),
+                "run the caller as the user of the proxy, or name its user id in socket-users",
+            ),
             Self::Upstream(failure) => upstream(failure),
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     bearer::Bearer,
     budget::{Budget, Policy},
     clock::Clock,
+    downstream::{Access, Listeners},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
     tradovate::Endpoints,
     upstream::{Connector, Upstream, tls},
@@ -176,9 +177,9 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
             metrics,
         };
         let worker = Rc::new(Worker::new(Arc::new(proxy), upstream));
-        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let caller = TcpStream::connect(door.local_addr().unwrap()).await.unwrap();
-        tokio::task::spawn_local(worker.serve(door.accept().await.unwrap().0));
+        let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
+        let caller = TcpStream::connect(door.addresses().unwrap().tcp().unwrap()).await.unwrap();
+        tokio::task::spawn_local(worker.serve(door.accept().await));
         scene(stage, caller).await;
     });
     tokio::time::timeout(PATIENCE, played).await.expect("the scene to end");

@@ -1,11 +1,13 @@
 //! The caller: sends exactly what it is told to, and believes nothing that the RFCs do not vouch for.
 
-use std::{io, mem::MaybeUninit, net::SocketAddr};
+use std::{fmt::Debug, io, mem::MaybeUninit, net::SocketAddr};
 
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream},
 };
+use tokio_rustls::client::TlsStream;
 
 use super::{
     message::{self, Answer, Framing, Head, end_of_head},
@@ -18,8 +20,32 @@ use super::{
 /// token, and that its fields are on the list of those that an answer may have.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     inbox: Vec<u8>,
+}
+
+/// Whatever the bytes travel by.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {
+    /// What the kernel can be asked about.
+    fn socket(&self) -> SockRef<'_>;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> SockRef<'_> {
+        self.into()
+    }
+}
+
+impl Wire for UnixStream {
+    fn socket(&self) -> SockRef<'_> {
+        self.into()
+    }
+}
+
+impl Wire for TlsStream<TcpStream> {
+    fn socket(&self) -> SockRef<'_> {
+        self.get_ref().0.into()
+    }
 }
 
 /// How a connection ended.
@@ -35,16 +61,25 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, inbox: Vec::new() }
+        Self::over(stream)
+    }
+
+    /// One that is connected already.
+    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), inbox: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        within("the proxy to take bytes", self.stream.write_all(bytes.as_ref())).await.unwrap();
+        self.try_send(bytes).await.unwrap();
     }
 
     /// Sends what the proxy may have stopped reading.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        within("the proxy to take bytes", self.stream.write_all(bytes.as_ref())).await
+        let send = async {
+            self.stream.write_all(bytes.as_ref()).await?;
+            self.stream.flush().await
+        };
+        within("the proxy to take bytes", send).await
     }
 
     /// Says that nothing more will be sent (RFC 9112 §9.6), and goes on listening.
@@ -78,7 +113,7 @@ impl Client {
 
     /// Reads an answer if the kernel has any of one by now.
     pub(crate) async fn answer_at_hand(&mut self) -> Option<Answer> {
-        let peeked = socket2::SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]);
+        let peeked = self.stream.socket().peek(&mut [MaybeUninit::uninit()]);
         if self.inbox.is_empty() && !matches!(peeked, Ok(1..)) {
             return None;
         }

@@ -5,9 +5,11 @@
 //! run in the test's own process and runtime (the proxy's workers on threads of their own) and end with it. A
 //! [`Process`](process::Process) is the program itself, where what matters is the process.
 
+pub(crate) mod authority;
 pub(crate) mod client;
 #[path = "../../coats/mod.rs"]
 mod coats;
+pub(crate) mod door;
 mod log;
 pub(crate) mod message;
 pub(crate) mod metrics;

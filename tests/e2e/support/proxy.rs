@@ -12,6 +12,7 @@ use tradovate_proxy::{
     auth::{Reader, State, Vault},
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
+    downstream::Addresses,
     sandbox::CREDENTIALS,
 };
 
@@ -97,7 +98,8 @@ impl Setup {
         let config = Config::load(Purpose::Serve, &Flags::default(), &environment).unwrap();
         let vault = self.state.map_or(Vault::Memory, |directory| Vault::open(&directory).unwrap());
         let app = App::bind(&config, seat(&config, vault, self.clock)).await.unwrap();
-        let (address, admin) = (app.listen().unwrap(), app.admin_listen().unwrap());
+        let tcp = |addresses: Addresses| addresses.tcp().unwrap();
+        let (address, admin) = (tcp(app.listen().unwrap()), tcp(app.admin_listen().unwrap()));
         let session = app.session();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {

@@ -5,3 +5,4 @@ mod first_minute;
 mod ports;
 mod serve;
 mod session;
+mod sockets;

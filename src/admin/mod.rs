@@ -12,20 +12,19 @@
 //!
 //! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
 //! expiry and generation. What changes something is an operator's order, given to the
-//! [console](crate::auth::Console) by `POST` only, and from this machine only, since there is no authentication;
-//! and no web page can give one (see `provenance`).
-//! For the same reason the listener is on loopback unless told otherwise, and a name that resolves here by DNS
-//! rebinding is turned away (see `authority`). Heads, bodies, connections and their lives are bounded: a stuck
-//! scraper costs one slot for three minutes.
+//! [console](crate::auth::Console) by `POST` only, and from this machine or with a key only (see `admission`).
+//! Every route, to look or to change, is held to the rules of [`callers`](crate::callers): a rebound name, a web page,
+//! and, where keys are asked for, whoever has none, are turned away. Only `/livez` and `/readyz` answer without a key,
+//! and then without a reason: a kubelet has none to show. Heads, bodies, connections and their lives are bounded: a
+//! stuck scraper costs one slot for three minutes.
 
+mod admission;
 mod advice;
-mod authority;
 mod errand;
 mod exposition;
 mod orders;
 mod page;
 mod problem;
-mod provenance;
 mod routes;
 mod rows;
 mod status;
@@ -35,7 +34,7 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -59,10 +58,12 @@ use tokio::{
 use crate::{
     auth::{self, Console},
     budget::Budget,
+    callers::Callers,
     clock::Clock,
     origin::Origin,
 };
 
+use self::admission::Ends;
 pub use self::{
     errand::{BadSpan, span},
     rows::Row,
@@ -95,8 +96,10 @@ pub struct Facts {
     pub listen: SocketAddr,
     /// Where these routes answer.
     pub admin_listen: SocketAddr,
-    /// Names, lower case, by which they may be called besides `localhost` and addresses.
-    pub hosts: Vec<String>,
+    /// Who may call there: a handle, whose rules may change.
+    pub callers: Callers,
+    /// Who may call here: the same.
+    pub operators: Callers,
     /// The clock that expiry is judged by.
     pub clock: Clock,
 }
@@ -150,7 +153,9 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Ou
                     tracing::debug!("admin connection refused: {MOST_CONNECTIONS} are open");
                 }
                 Ok((stream, peer)) => {
-                    connections.spawn(converse(stream, peer.ip(), admin.clone(), graceful.watcher()));
+                    let local = stream.local_addr().ok().map(|ours| ours.ip());
+                    let ends = Ends { peer: peer.ip(), local };
+                    connections.spawn(converse(stream, ends, admin.clone(), graceful.watcher()));
                 }
                 Err(error) => recover(&error).await,
             },
@@ -161,9 +166,9 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: impl Future<Ou
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, admin: Admin, watcher: Watcher) {
+async fn converse(stream: TcpStream, ends: Ends, admin: Admin, watcher: Watcher) {
     let service =
-        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, peer, request).await));
+        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, ends, request).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

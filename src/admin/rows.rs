@@ -23,7 +23,8 @@ impl Report {
         let mut rows = vec![("serving", serving.to_owned())];
         rows.extend(self.session.rows());
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
-        rows.push(("callers", format!("http://{}", self.listen)));
+        rows.push(("callers", format!("http://{}, {}", self.listen, guard(&self.access.proxy))));
+        rows.push(("operators", format!("http://{}, {}", self.admin_listen, guard(&self.access.admin))));
         rows.extend(self.budget_rows());
         let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
         rows.push(("process", format!("version {}, up {uptime}", self.version)));
@@ -93,6 +94,15 @@ impl SessionReport {
             format!("{} ago", span(away.abs()))
         };
         format!("{} ({far})", Timestamp::from_second(at.as_second()).unwrap_or(at))
+    }
+}
+
+/// What keeps others out, in words.
+fn guard(access: &str) -> &'static str {
+    match access {
+        "loopback" => "open to every program of this machine",
+        "keys" => "with a key only",
+        _ => "OPEN TO WHOEVER REACHES IT (unsafe-open)",
     }
 }
 

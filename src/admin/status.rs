@@ -19,6 +19,8 @@ pub struct Report {
     pub(super) origin: String,
     pub(super) listen: String,
     pub(super) admin_listen: String,
+    /// What keeps others out of each: `loopback`, `keys`, or nothing (`unsafe-open`).
+    pub(super) access: AccessReport,
     pub(super) ready: bool,
     /// Whether the process was told to stop.
     pub(super) draining: bool,
@@ -26,6 +28,13 @@ pub struct Report {
     pub(super) budget: budget::Report,
     pub(super) clock_skew_seconds: Option<i64>,
     pub(super) store_trouble: Option<String>,
+}
+
+/// What keeps others out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct AccessReport {
+    pub(super) proxy: String,
+    pub(super) admin: String,
 }
 
 /// How the session stands, at one instant.
@@ -82,6 +91,10 @@ impl Report {
             origin: origin.unwrap_or_else(|| facts.origin.to_string()),
             listen: facts.listen.to_string(),
             admin_listen: facts.admin_listen.to_string(),
+            access: AccessReport {
+                proxy: facts.callers.access(facts.listen.ip()).name().to_owned(),
+                admin: facts.operators.access(facts.admin_listen.ip()).name().to_owned(),
+            },
             ready: admin.is_ready(),
             draining: admin.is_draining(),
             session: SessionReport::of(admin),

@@ -49,6 +49,7 @@ use crate::{
         TokenSource as _, Vault,
     },
     budget::{self, Budget},
+    callers::{self, Access, Callers, Listener},
     clock::Clock,
     config::Config,
     proxy::{self, Buffered, Proxy},
@@ -96,14 +97,18 @@ impl App {
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
+        let strangers = callers::Metrics::register(&registry)?;
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
             listen: listener.local_addr().map_err(AppError::Listener)?,
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
-            hosts: config.admin_hosts.clone(),
+            callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
+            operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             clock: seat.clock.clone(),
         };
+        warn_if_open("the proxy", &facts.callers, facts.listen);
+        warn_if_open("the admin listener", &facts.operators, facts.admin_listen);
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -112,6 +117,8 @@ impl App {
             changes: sender,
             seat: seat.source.seat(),
             budget: Arc::clone(&budget),
+            callers: facts.callers.clone(),
+            operators: facts.operators.clone(),
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
@@ -120,6 +127,7 @@ impl App {
         let proxy = Proxy {
             budget: Arc::clone(&budget),
             session: session.clone(),
+            callers: facts.callers.clone(),
             api: config.api,
             endpoints: Endpoints::new(),
             limits: config.limits,
@@ -222,6 +230,18 @@ fn session(
         random: fastrand::Rng::new(),
     };
     Ok((Renewer::new(parts), session))
+}
+
+/// Says so at every start: what was allowed once for a test is easily forgotten.
+fn warn_if_open(what: &str, callers: &Callers, address: SocketAddr) {
+    if callers.access(address.ip()) == Access::Open {
+        tracing::warn!(
+            %address,
+            advice = "give callers keys (tradovate-proxy key NAME), or listen on loopback",
+            "{what} can be reached from outside and asks nobody for a key (unsafe-open): whoever reaches it acts in \
+             your account"
+        );
+    }
 }
 
 async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {

@@ -16,6 +16,8 @@ pub enum Applies {
     ToPolicy,
     /// At once, by other limits on what is sent.
     ToBudget,
+    /// At once, by new rules of who may call.
+    ToCallers,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -34,6 +36,12 @@ impl Difference {
         // Credentials that came with another seat must not be sent to this one.
         if changed.iter().any(|(setting, _)| is_in(&SEAT, setting)) {
             for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToSource) {
+                *at = Applies::AtRestart;
+            }
+        }
+        // Keys that go because the next start no longer needs them are needed by the listeners of this one.
+        if running.would_stand_open(new) {
+            for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToCallers) {
                 *at = Applies::AtRestart;
             }
         }
@@ -65,11 +73,13 @@ impl Config {
             policy,
             budget,
             log,
+            callers,
+            operators,
             values,
             environment: _,
             listen: _,
             admin_listen: _,
-            admin_hosts: _,
+            unsafe_open: _,
             upstream: _,
             upstream_ca: _,
             upstream_http2: _,
@@ -95,6 +105,10 @@ impl Config {
         if difference.has(Applies::ToBudget) {
             *budget = new.budget;
         }
+        if difference.has(Applies::ToCallers) {
+            *callers = new.callers;
+            *operators = new.operators;
+        }
         if difference.has(Applies::ToLog) {
             *log = new.log;
         }
@@ -102,6 +116,15 @@ impl Config {
             |key| difference.settings().any(|change| change.0 == key && change.1 != Applies::AtRestart);
         values.retain(|value| !is_adopted(value.setting.key));
         values.extend(new.values.into_iter().filter(|value| is_adopted(value.setting.key)));
+    }
+
+    /// Whether a listener of ours could be reached from outside and ask nobody for a key, with the keys of `new`.
+    fn would_stand_open(&self, new: &Self) -> bool {
+        let listeners = [(self.listen, &new.callers), (self.admin_listen, &new.operators)];
+        !self.unsafe_open
+            && listeners
+                .iter()
+                .any(|(address, rules)| !address.ip().to_canonical().is_loopback() && rules.keys.is_empty())
     }
 
     fn differs_in(&self, setting: &Setting, new: &Self) -> bool {
@@ -121,6 +144,8 @@ fn applies(setting: &Setting) -> Applies {
         Applies::ToLog
     } else if is_in(&BUDGET, setting) {
         Applies::ToBudget
+    } else if is_in(&CALLERS, setting) {
+        Applies::ToCallers
     } else if is_in(&POLICY, setting) {
         Applies::ToPolicy
     } else if is_in(&SOURCE, setting) {
@@ -172,6 +197,10 @@ static SOURCE: [&Setting; 12] = [
     &s::OAUTH2_RENEWAL,
 ];
 
+/// Who may call. The admin key is the commands' own, which read it each time.
+static CALLERS: [&Setting; 6] =
+    [&s::HOSTS, &s::ADMIN_HOSTS, &s::ALLOW_ORIGINS, &s::CALLER_KEYS, &s::ADMIN_KEYS, &s::ADMIN_KEY];
+
 static POLICY: [&Setting; 7] = [
     &s::SESSION_ON_KICK,
     &s::SESSION_YIELD_FOR,
@@ -214,7 +243,7 @@ mod tests {
 
     #[test]
     fn each_change_takes_effect_where_it_can() {
-        use Applies::{AtRestart, ToLog, ToPolicy, ToSource};
+        use Applies::{AtRestart, ToCallers, ToLog, ToPolicy, ToSource};
 
         let running = load(&[]);
         for (changes, expected) in [
@@ -242,6 +271,12 @@ mod tests {
                 vec![("session.renewals-per-hour", ToPolicy)],
             ),
             (vec![("TRADOVATE_PROXY_SESSION_HOLD_OFF", "2h")], vec![("session.hold-off", ToPolicy)]),
+            (vec![("TRADOVATE_PROXY_HOSTS", "a.example")], vec![("hosts", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ADMIN_HOSTS", "a.example")], vec![("admin-hosts", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ALLOW_ORIGINS", "app://a")], vec![("allow-origins", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_CALLER_KEYS", KEYS)], vec![("caller-keys", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ADMIN_KEYS", KEYS)], vec![("admin-keys", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_UNSAFE_OPEN", "yes")], vec![("unsafe-open", AtRestart)]),
             (vec![("TRADOVATE_NAME", "other")], vec![("credentials.name", AtRestart)]),
             (vec![("TRADOVATE_PROXY_LISTEN", "127.0.0.1:1")], vec![("listen", AtRestart)]),
             (vec![("TRADOVATE_PROXY_LOG_FORMAT", "json")], vec![("log-format", AtRestart)]),
@@ -264,6 +299,32 @@ mod tests {
             assert_eq!(between(&load(&changes), &running), expected, "{changes:?}");
         }
     }
+
+    #[test]
+    fn keys_do_not_go_while_a_listener_needs_them() {
+        use Applies::{AtRestart, ToCallers};
+
+        let outside = [("TRADOVATE_PROXY_LISTEN", "0.0.0.0:1"), ("TRADOVATE_PROXY_CALLER_KEYS", KEYS)];
+        let running = load(&outside);
+        // Back to loopback, and so without keys: allowed at the next start, and not before.
+        let home = load(&[]);
+        assert_eq!(between(&running, &home), [("listen", AtRestart), ("caller-keys", AtRestart)]);
+        let mut adopted = running.clone();
+        adopted.adopt(home.clone(), &Difference::between(&running, &home));
+        assert_eq!(adopted.callers, running.callers);
+        // Another key, or one more, takes effect at once wherever it listens.
+        let other = KEYS.replace("desk", "other");
+        let rotated = load(&[outside[0], ("TRADOVATE_PROXY_CALLER_KEYS", &other)]);
+        assert_eq!(between(&running, &rotated), [("caller-keys", ToCallers)]);
+        // Where somebody said that it may stand open, and where only this machine reaches it.
+        let open = [("TRADOVATE_PROXY_LISTEN", "0.0.0.0:1"), ("TRADOVATE_PROXY_UNSAFE_OPEN", "yes")];
+        let keyed = load(&[open[0], open[1], ("TRADOVATE_PROXY_CALLER_KEYS", KEYS)]);
+        assert_eq!(between(&keyed, &load(&open)), [("caller-keys", ToCallers)]);
+        let local = load(&[("TRADOVATE_PROXY_CALLER_KEYS", KEYS)]);
+        assert_eq!(between(&local, &home), [("caller-keys", ToCallers)]);
+    }
+
+    const KEYS: &str = "desk=sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
     fn credentials_that_come_with_another_seat_wait_with_it() {
@@ -327,7 +388,8 @@ mod tests {
 
     #[test]
     fn no_setting_is_in_two_places() {
-        let listed: Vec<_> = SEAT.iter().chain(&SOURCE).chain(&POLICY).map(|setting| setting.key).collect();
+        let listed: Vec<_> =
+            SEAT.iter().chain(&SOURCE).chain(&CALLERS).chain(&POLICY).map(|setting| setting.key).collect();
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
         assert_eq!(unique.len(), listed.len());
     }

@@ -28,6 +28,7 @@
 
 mod api;
 mod budget;
+mod callers;
 mod credentials;
 mod difference;
 mod environment;
@@ -53,10 +54,12 @@ use std::{
 };
 
 use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
 
 use crate::{
     auth::{RenewalPolicy, Store},
     budget::Policy,
+    callers::Rules,
     config::layers::{Layers, Value},
     origin::Origin,
     proxy,
@@ -89,8 +92,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where probes, scrapers and operators connect.
     pub admin_listen: SocketAddr,
-    /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
-    pub admin_hosts: Vec<String>,
+    /// Who may call the proxy.
+    pub callers: Rules,
+    /// Who may call the admin listener.
+    pub operators: Rules,
+    /// Whether listening beyond loopback needs no keys.
+    pub unsafe_open: bool,
     /// Which API is forwarded to.
     pub api: proxy::Api,
     /// Replaces the environment's own origin.
@@ -179,15 +186,18 @@ impl Config {
                 (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new(), Store::Memory)
             }
         };
-        let (listen, admin_listen) = listeners(layers);
+        let (callers, operators) = (callers::callers(layers), callers::operators(layers));
+        let unsafe_open = layers.value(&s::UNSAFE_OPEN, value::yes_or_no);
+        let is_open = |rules: &Rules| !unsafe_open && rules.keys.is_empty();
+        let (listen, admin_listen) = listeners(layers, is_open(&callers), is_open(&operators));
         Self {
             environment,
             api,
             listen,
             admin_listen,
-            admin_hosts: layers
-                .optional(&s::ADMIN_HOSTS, |text| value::list(text, "host names", value::is_host_name))
-                .unwrap_or_default(),
+            callers,
+            operators,
+            unsafe_open,
             upstream,
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
@@ -231,12 +241,16 @@ impl Config {
     }
 }
 
-/// Where the admin listener is, and nothing else: for a health check, which must not fail over a setting that
-/// it does not use.
-pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<SocketAddr, ConfigErrors> {
+/// Where the admin listener is, and the key to show there, and nothing else: for a health check, which must not fail
+/// over a setting that it does not use.
+pub fn admin_listen(
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<(SocketAddr, Option<SecretString>), ConfigErrors> {
     let mut layers = Layers::new(flags, environment);
     let address = layers.value(&setting::ADMIN_LISTEN, value::address);
-    if layers.problems.is_empty() { Ok(address) } else { Err(ConfigErrors(layers.problems)) }
+    let key = layers.optional(&setting::ADMIN_KEY, layers::secret);
+    if layers.problems.is_empty() { Ok((address, key)) } else { Err(ConfigErrors(layers.problems)) }
 }
 
 /// Which Tradovate; real money only where that was said twice.
@@ -261,15 +275,17 @@ fn upstream_ca(layers: &mut Layers<'_>) -> Vec<CertificateDer<'static>> {
     })
 }
 
-/// Both addresses, each refused beyond loopback unless that was allowed: there is no caller authentication yet,
-/// so reaching the port is being the account's owner.
-fn listeners(layers: &mut Layers<'_>) -> (SocketAddr, SocketAddr) {
+/// Both addresses. A listener that nothing else guards (keys now; a required client certificate would do as well) is
+/// refused beyond loopback: reaching its port would be being the account's owner.
+fn listeners(layers: &mut Layers<'_>, is_open: bool, is_admin_open: bool) -> (SocketAddr, SocketAddr) {
     let listen = layers.value(&setting::LISTEN, value::address);
     let admin = layers.value(&setting::ADMIN_LISTEN, value::address);
-    let open = layers.value(&setting::UNSAFE_OPEN, value::yes_or_no);
-    for (setting, address) in [(&setting::LISTEN, listen), (&setting::ADMIN_LISTEN, admin)] {
-        if !open && !address.ip().to_canonical().is_loopback() {
-            layers.refuse(setting, Fault::Open { address });
+    for (setting, keys, address, is_open) in [
+        (&setting::LISTEN, &setting::CALLER_KEYS, listen, is_open),
+        (&setting::ADMIN_LISTEN, &setting::ADMIN_KEYS, admin, is_admin_open),
+    ] {
+        if is_open && !address.ip().to_canonical().is_loopback() {
+            layers.refuse(setting, Fault::Open { address, keys: keys.env });
         }
     }
     // Port 0 is a free one each.

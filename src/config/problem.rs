@@ -187,11 +187,13 @@ pub enum Fault {
         /// The host.
         host: String,
     },
-    /// An address beyond loopback, without the setting that allows it.
+    /// An address beyond loopback, with nothing that keeps others out.
     #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
     Open {
         /// The address.
         address: std::net::SocketAddr,
+        /// The setting that would guard it.
+        keys: &'static str,
     },
     /// Two listeners at one address.
     #[error("{other} listens on {address} too")]
@@ -231,9 +233,10 @@ impl Fault {
                     .to_owned(),
             ),
             Self::TradovateAsOther { .. } => Some("use TRADOVATE_PROXY_API=tradovate".to_owned()),
-            Self::Open { address } => Some(format!(
+            Self::Open { address, keys } => Some(format!(
                 "use 127.0.0.1:{port}, and run the callers on the same machine or in the same network namespace \
-                 (a sidecar); or, if a firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
+                 (a sidecar); or give each a key (tradovate-proxy key NAME) and set {keys}; or, if a firewall of yours \
+                 keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
                 port = address.port()
             )),
             Self::SameAddress { .. } => Some("give each its own port".to_owned()),

@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::{
+    callers::Signs,
     hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
@@ -52,6 +53,8 @@ async fn serve(
 
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
+    let signs = Signs::of(&head.read, &head.bytes);
+    observation.is_by(proxy.callers.admit(&signs, || stream.local_addr().ok().map(|ours| ours.ip()))?);
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;

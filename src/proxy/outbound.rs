@@ -144,7 +144,7 @@ impl Outbound<'_> {
         self.end_of_head(keep_alive);
     }
 
-    /// Writes an answer of our own. `allow`, `retry_after` and the outcome come from the problem.
+    /// Writes an answer of our own. Fields besides those of every answer come from the problem.
     pub(super) async fn problem(&mut self, problem: &Problem) -> Result<(), Cut> {
         self.buffer.clear();
         let reason = problem.status.canonical_reason().unwrap_or_default();
@@ -155,6 +155,9 @@ impl Outbound<'_> {
         }
         if let Some(allow) = problem.allow {
             field(self.buffer, "Allow", allow.as_bytes());
+        }
+        if let Some(challenge) = problem.challenge {
+            field(self.buffer, "WWW-Authenticate", challenge.as_bytes());
         }
         self.own_body("application/problem+json", &problem.to_json()).await
     }
@@ -267,6 +270,8 @@ pub(crate) async fn pass_on(
         draining: &draining,
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
+        remaining: None,
+        penalty: None,
         is_broken: false,
     };
     while answer.head().await.ok()? == Head::Interim {

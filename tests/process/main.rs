@@ -5,6 +5,8 @@
 //! to be asked for; nothing sleeps. Each test has its own ports, state directory and sandbox.
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
+//! - [`callers`]: keys, from the command that makes one to the one that is withdrawn
+//! - [`browser`]: what web pages in a real browser get out of it
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
@@ -19,6 +21,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod abuse;
+mod browser;
+mod callers;
 #[path = "../coats/mod.rs"]
 mod coats;
 mod crash;

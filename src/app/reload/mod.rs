@@ -6,6 +6,7 @@
 //!   (every 5 s; twice the same)              └ difference ─┬ credentials ──▶ Change::Source ─▶ renewer
 //!                                                          ├ session.… ────▶ Change::Policy ─▶ renewer
 //!                                                          ├ budget.… ─────▶ the limits
+//!                                                          ├ hosts, keys ──▶ who may call
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -27,6 +28,7 @@ use crate::{
     app::{AppError, Hangups, Source, serve::Launch},
     auth::{Change, TokenSource as _},
     budget::Budget,
+    callers::Callers,
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
     telemetry::Verbosity,
@@ -52,6 +54,10 @@ pub(super) struct Controls {
     pub(super) seat: String,
     /// To the count of what is sent.
     pub(super) budget: Arc<Budget>,
+    /// Who may call the proxy.
+    pub(super) callers: Callers,
+    /// Who may call the admin listener.
+    pub(super) operators: Callers,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -141,6 +147,10 @@ impl Reload {
         }
         if difference.has(Applies::ToBudget) {
             self.controls.budget.set(next.budget);
+        }
+        if difference.has(Applies::ToCallers) {
+            self.controls.callers.replace(next.callers.clone());
+            self.controls.operators.replace(next.operators.clone());
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

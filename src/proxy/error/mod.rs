@@ -10,6 +10,7 @@ pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
     budget,
+    callers::Stranger,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
@@ -21,6 +22,9 @@ pub enum ProxyError {
     /// The caller's fault: framing or form.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
+    /// Nobody who may call.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
     /// The caller's fault: it stopped sending.
     #[error("the request did not arrive whole: {0}")]
     SlowRequest(Slow),
@@ -74,7 +78,8 @@ impl ProxyError {
             | Self::BodyTooLarge { .. }
             | Self::BuffersFull { .. }
             | Self::TooManyConnections { .. } => true,
-            Self::Refused(_)
+            Self::Stranger(_)
+            | Self::Refused(_)
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
@@ -86,9 +91,11 @@ impl ProxyError {
     /// The `outcome` label of `requests_total`.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
-                "refused"
-            }
+            Self::BadRequest(_)
+            | Self::Stranger(_)
+            | Self::SlowRequest(_)
+            | Self::BodyTooLarge { .. }
+            | Self::Refused(_) => "refused",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use crate::{
     budget::{Cause, Refusal},
+    callers::Listener,
     http1::BadRequest,
     proxy::{
         error::{Problem, ProxyError},
@@ -17,6 +18,15 @@ impl ProxyError {
     pub fn problem(&self) -> Problem {
         match self {
             Self::BadRequest(bad) => bad_request(*bad),
+            Self::Stranger(stranger) => Problem {
+                challenge: stranger.challenge(),
+                ..Problem::refused(
+                    stranger.status(),
+                    stranger.code(),
+                    stranger.to_string(),
+                    stranger.help(Listener::Proxy),
+                )
+            },
             Self::SlowRequest(slow) => Problem::refused(
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",

@@ -54,12 +54,11 @@ fn probe<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
 }
 
 fn turn_away(stranger: Stranger, errand: Option<Errand>) -> Response<Full<Bytes>> {
-    match errand {
+    if let Some(errand) = errand {
         // Somebody tries what must not succeed.
-        Some(errand) => {
-            tracing::warn!(%stranger, "an order to {} the session was refused", errand.name());
-        }
-        None => tracing::debug!(%stranger, "turned away"),
+        tracing::warn!(%stranger, "an order to {} the session was refused", errand.name());
+    } else {
+        tracing::debug!(%stranger, "turned away");
     }
     Problem::of_stranger(stranger).response()
 }

@@ -21,7 +21,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
         Some(("status", matches)) => Command::Status(flags(matches)),
         Some(("session", matches)) => session(matches),
-        Some(("key", matches)) => Command::Key(matches.get_one::<String>(NAME).expect("required").clone()),
+        Some(("key", matches)) => key(matches),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -184,6 +184,10 @@ fn session(matches: &ArgMatches) -> Command {
     let mut terms = form.terms.into_iter().flatten();
     let term = terms.find_map(|(name, _)| Some((name, matches.get_one::<String>(name)?.clone())));
     Command::Session(SessionOrder { path: form.path, term }, flags(matches))
+}
+
+fn key(matches: &ArgMatches) -> Command {
+    Command::Key(matches.get_one::<String>(NAME).expect("clap has seen to it that there is a name").clone())
 }
 
 fn sandbox_flags() -> [Arg; 4] {

@@ -12,20 +12,19 @@
 //!
 //! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
 //! expiry and generation. What changes something is an operator's order, given to the
-//! [console](crate::auth::Console) by `POST` only, and from this machine only, since there is no authentication;
-//! and no web page can give one (see `provenance`).
-//! For the same reason the listener is on loopback unless told otherwise, and a name that resolves here by DNS
-//! rebinding is turned away (see `authority`). Heads, bodies, connections and their lives are bounded: a stuck
-//! scraper costs one slot for three minutes.
+//! [console](crate::auth::Console) by `POST` only, and from this machine or with a key only (see `admission`).
+//! Every route, to look or to change, is held to the rules of [`callers`](crate::callers): a rebound name, a web page,
+//! and, where keys are asked for, whoever has none, are turned away. Only `/livez` and `/readyz` answer without a key,
+//! and then without a reason: a kubelet has none to show. Heads, bodies, connections and their lives are bounded: a
+//! stuck scraper costs one slot for three minutes.
 
+mod admission;
 mod advice;
-mod authority;
 mod errand;
 mod exposition;
 mod orders;
 mod page;
 mod problem;
-mod provenance;
 mod routes;
 mod rows;
 mod status;
@@ -53,11 +52,13 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     auth::{self, Console},
     budget::Budget,
+    callers::{Callers, Reach},
     clock::Clock,
     downstream::{Accepted, Addresses, Listeners},
     origin::Origin,
 };
 
+use self::admission::Ends;
 pub use self::{
     errand::{BadSpan, span},
     rows::Row,
@@ -90,10 +91,18 @@ pub struct Facts {
     pub listen: Addresses,
     /// Whether they speak TLS there, Unix sockets aside.
     pub tls: bool,
+    /// The same for these routes.
+    pub admin_tls: bool,
     /// Where these routes answer.
     pub admin_listen: Addresses,
-    /// Names, lower case, by which they may be called besides `localhost` and addresses.
-    pub hosts: Vec<String>,
+    /// From where each can be reached.
+    pub reach: Reach,
+    /// The same for these routes.
+    pub admin_reach: Reach,
+    /// Who may call there: a handle, whose rules may change.
+    pub callers: Callers,
+    /// Who may call here: the same.
+    pub operators: Callers,
     /// The clock that expiry is judged by.
     pub clock: Clock,
 }
@@ -161,8 +170,9 @@ pub async fn serve(listeners: Listeners, admin: Admin, shutdown: impl Future<Out
 
 async fn converse(accepted: Accepted, admin: Admin, watcher: Watcher) {
     let Some((stream, peer)) = accepted.open(HEAD_TIMEOUT).await else { return };
+    let ends = Ends { local: stream.arrived_at(), peer };
     let service =
-        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, &peer, request).await));
+        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, &ends, request).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -10,50 +10,49 @@ use hyper::body::{Body as _, Incoming};
 use crate::{
     admin::{
         Inner,
+        admission::{Ends, may_give_orders},
         errand::Errand,
         problem::{Problem, Refusal},
-        provenance::{self, Stranger},
         routes, times,
     },
     auth::{Console, Declined, Order},
-    downstream::Peer,
+    callers::Caller,
 };
 
-/// The answer to `errand`, asked for by `peer`: the session as it then stands, or why the order was not carried
+/// The answer to `errand`, asked for by `caller`: the session as it then stands, or why the order was not carried
 /// out.
 pub(super) async fn answer(
     admin: &Inner,
-    peer: &Peer,
+    ends: &Ends,
+    caller: &Caller,
     errand: Errand,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let order = match understood(admin, peer, errand, request).await {
+    let order = match understood(admin, ends, caller, errand, request).await {
         Ok(order) => order,
         Err(refusal) => return refuse(admin, errand, &refusal).response(),
     };
     // A task of its own, since whoever asked may go before it is done, and its outcome is to be logged all the same.
-    let given = tokio::spawn(give(admin.console.clone(), errand, order)).await;
+    let given = tokio::spawn(give(admin.console.clone(), caller.clone(), errand, order)).await;
     match given.unwrap_or(Err(Declined::Stopping)) {
         Ok(()) => routes::session(admin),
         Err(declined) => refuse(admin, errand, &declined.into()).response(),
     }
 }
 
-/// A host that is not ours was asked: whoever sent the order there did not mean us.
-pub(super) fn misdirected(admin: &Inner, errand: Errand) -> Response<Full<Bytes>> {
-    refuse(admin, errand, &Stranger::AnotherHost.into()).response()
-}
-
 async fn understood(
     admin: &Inner,
-    peer: &Peer,
+    ends: &Ends,
+    caller: &Caller,
     errand: Errand,
     request: Request<Incoming>,
 ) -> Result<Order, Refusal> {
     if request.method() != Method::POST {
         return Err(Refusal::Method);
     }
-    provenance::check(request.headers(), peer)?;
+    if !may_give_orders(caller, ends) {
+        return Err(Refusal::Remote);
+    }
     let has_body = !request.body().is_end_stream();
     if has_body && !is_json(request.headers()) {
         return Err(Refusal::ContentType);
@@ -82,13 +81,13 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
     }
 }
 
-async fn give(console: Console, errand: Errand, order: Order) -> Result<(), Declined> {
+async fn give(console: Console, caller: Caller, errand: Errand, order: Order) -> Result<(), Declined> {
     let given = console.give(order).await;
     let name = errand.name();
     match &given {
-        Ok(()) => tracing::info!(?order, "the operator's order to {name} was carried out"),
+        Ok(()) => tracing::info!(%caller, ?order, "the operator's order to {name} was carried out"),
         Err(declined) => {
-            tracing::info!(?order, %declined, "the operator's order to {name} was not carried out");
+            tracing::info!(%caller, ?order, %declined, "the operator's order to {name} was not carried out");
         }
     }
     given
@@ -99,9 +98,7 @@ fn refuse(admin: &Inner, errand: Errand, refusal: &Refusal) -> Problem {
     let name = errand.name();
     match refusal {
         // Somebody tries what must not succeed.
-        Refusal::Stranger(stranger) => {
-            tracing::warn!(%stranger, "an order to {name} the session was refused");
-        }
+        Refusal::Remote => tracing::warn!(%refusal, "an order to {name} the session was refused"),
         Refusal::Declined(_) => {}
         Refusal::Method
         | Refusal::ContentType

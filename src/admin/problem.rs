@@ -3,26 +3,24 @@
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body_util::Full;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    admin::{
-        errand::{BadTerms, Errand},
-        provenance::Stranger,
-    },
+    admin::errand::{BadTerms, Errand},
     auth::Declined,
+    callers::{Listener, Stranger},
 };
 
 /// Why an order was not carried out, by whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     /// Nobody's orders.
-    #[error(transparent)]
-    Stranger(#[from] Stranger),
+    #[error("the order comes from another machine, and nobody's key came with it")]
+    Remote,
     /// The operator's slip.
     #[error("orders are given by POST only")]
     Method,
@@ -54,7 +52,12 @@ impl Refusal {
         let problem =
             |status, code, help: &str| Problem::new(status, code, self.to_string(), help.to_owned());
         match self {
-            Self::Stranger(stranger) => problem(StatusCode::FORBIDDEN, stranger.code(), stranger.help()),
+            Self::Remote => problem(
+                StatusCode::FORBIDDEN,
+                "from-elsewhere",
+                "run `tradovate-proxy session` on the machine, or in the container, that the proxy runs in; or set \
+                 TRADOVATE_PROXY_ADMIN_KEYS, and send a key",
+            ),
             Self::Method => Problem {
                 allow: Some("POST"),
                 ..problem(
@@ -137,11 +140,20 @@ pub(super) struct Problem {
     retry_after: Option<u64>,
     /// What a 405 must name (RFC 9110 §15.5.6).
     allow: Option<&'static str>,
+    /// What a 401 must name (RFC 9110 §15.5.2).
+    challenge: Option<&'static str>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
-        Self { status, code, detail, help, retry_after: None, allow: None }
+        Self { status, code, detail, help, retry_after: None, allow: None, challenge: None }
+    }
+
+    /// Somebody who may not call.
+    pub(super) fn of_stranger(stranger: Stranger) -> Self {
+        let help = stranger.help(Listener::Admin).to_owned();
+        let problem = Self::new(stranger.status(), stranger.code(), stranger.to_string(), help);
+        Self { challenge: stranger.challenge(), ..problem }
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
@@ -158,6 +170,8 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
+        headers
+            .extend(self.challenge.map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge))));
         headers.extend(self.allow.map(|methods| (ALLOW, HeaderValue::from_static(methods))));
         response
     }

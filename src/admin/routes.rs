@@ -15,37 +15,52 @@ use serde::Serialize;
 use crate::{
     admin::{
         Inner,
+        admission::{Ends, admit},
         advice::advice,
-        authority::{Addressed, addressed},
         errand::Errand,
         exposition, orders, page,
+        problem::Problem,
         status::{Report, SessionReport},
     },
     auth::Status,
-    downstream::Peer,
+    callers::Stranger,
 };
 
-/// The answer to `request` of `peer`'s. What `HEAD` must not have, hyper leaves out.
-pub(super) async fn respond(admin: &Inner, peer: &Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// The answer to `request`. What `HEAD` must not have, hyper leaves out.
+pub(super) async fn respond(admin: &Inner, ends: &Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let errand = Errand::at(request.uri().path());
-    let mut response = match addressed(&request, &admin.facts.hosts) {
-        Addressed::Us => match errand {
-            Some(errand) => orders::answer(admin, peer, errand, request).await,
-            None => look(admin, &request),
-        },
-        // Not 421, which allows a client to send it again elsewhere (RFC 9110 §15.5.20): an order was refused.
-        Addressed::Another if let Some(errand) = errand => orders::misdirected(admin, errand),
-        Addressed::Another => text(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this is not the host you asked for: use localhost or an address, or name the host in \
-             TRADOVATE_PROXY_ADMIN_HOSTS\n",
-        ),
-        Addressed::Unclear => text(StatusCode::BAD_REQUEST, "exactly one valid Host is needed\n"),
+    let mut response = match (admit(admin, ends, &request), errand) {
+        (Ok(caller), Some(errand)) => orders::answer(admin, ends, &caller, errand, request).await,
+        (Ok(_), None) => look(admin, &request),
+        (Err(Stranger::NoKey | Stranger::WrongKey), None) if is_probe(&request) => probe(admin, &request),
+        (Err(stranger), errand) => turn_away(stranger, errand),
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What a kubelet asks, which has no key to show.
+fn is_probe<B>(request: &Request<B>) -> bool {
+    matches!(request.uri().path(), "/livez" | "/readyz")
+}
+
+/// The answer to a probe without a key: the status, and nothing of the session.
+fn probe<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
+    let answer = look(admin, request);
+    let word = if answer.status().is_success() { "yes\n" } else { "no; with a key the answer says why\n" };
+    answer.map(|_| Full::from(word))
+}
+
+fn turn_away(stranger: Stranger, errand: Option<Errand>) -> Response<Full<Bytes>> {
+    if let Some(errand) = errand {
+        // Somebody tries what must not succeed.
+        tracing::warn!(%stranger, "an order to {} the session was refused", errand.name());
+    } else {
+        tracing::debug!(%stranger, "turned away");
+    }
+    Problem::of_stranger(stranger).response()
 }
 
 fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {

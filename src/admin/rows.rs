@@ -23,7 +23,11 @@ impl Report {
         let mut rows = vec![("serving", serving.to_owned())];
         rows.extend(self.session.rows());
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
-        rows.push(("callers", self.callers()));
+        rows.push(("callers", format!("{}, {}", urls(self.tls, &self.listen), guard(&self.access.proxy))));
+        rows.push((
+            "operators",
+            format!("{}, {}", urls(self.admin_tls, &self.admin_listen), guard(&self.access.admin)),
+        ));
         rows.extend(self.budget_rows());
         let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
         rows.push(("process", format!("version {}, up {uptime}", self.version)));
@@ -34,15 +38,6 @@ impl Report {
             rows.push(("store", format!("the session would not survive a restart: {trouble}")));
         }
         printable(rows)
-    }
-
-    /// Where they connect, in the form in which a client wants it.
-    fn callers(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        let url = |address: &str| {
-            if address.starts_with("unix:") { address.to_owned() } else { format!("{scheme}://{address}") }
-        };
-        self.listen.split(',').map(url).collect::<Vec<_>>().join(" and ")
     }
 }
 
@@ -102,6 +97,25 @@ impl SessionReport {
             format!("{} ago", span(away.abs()))
         };
         format!("{} ({far})", Timestamp::from_second(at.as_second()).unwrap_or(at))
+    }
+}
+
+/// What to connect to.
+fn urls(tls: bool, addresses: &str) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let url = |address: &str| {
+        if address.starts_with("unix:") { address.to_owned() } else { format!("{scheme}://{address}") }
+    };
+    addresses.split(',').map(url).collect::<Vec<_>>().join(" and ")
+}
+
+/// What keeps others out, in words.
+fn guard(access: &str) -> &'static str {
+    match access {
+        "loopback" => "open to every program of this machine",
+        "keys" => "with a key only",
+        "certificates" => "with a client certificate only",
+        _ => "OPEN TO WHOEVER REACHES IT (unsafe-open)",
     }
 }
 

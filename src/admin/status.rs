@@ -12,6 +12,7 @@ use crate::{
 /// One look at everything. Borrows nothing secret: of the session only its instants, its generation and its
 /// origin are copied. All instants are those of the wall clock.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own, under its name")]
 pub struct Report {
     pub(super) version: String,
     pub(super) uptime_seconds: u64,
@@ -23,6 +24,10 @@ pub struct Report {
     #[serde(default)]
     pub(super) tls: bool,
     pub(super) admin_listen: String,
+    #[serde(default)]
+    pub(super) admin_tls: bool,
+    /// What keeps others out of each: `loopback`, `keys`, `certificates`, or nothing (`unsafe-open`).
+    pub(super) access: AccessReport,
     pub(super) ready: bool,
     /// Whether the process was told to stop.
     pub(super) draining: bool,
@@ -30,6 +35,13 @@ pub struct Report {
     pub(super) budget: budget::Report,
     pub(super) clock_skew_seconds: Option<i64>,
     pub(super) store_trouble: Option<String>,
+}
+
+/// What keeps others out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct AccessReport {
+    pub(super) proxy: String,
+    pub(super) admin: String,
 }
 
 /// How the session stands, at one instant.
@@ -87,6 +99,11 @@ impl Report {
             listen: facts.listen.to_string(),
             tls: facts.tls,
             admin_listen: facts.admin_listen.to_string(),
+            admin_tls: facts.admin_tls,
+            access: AccessReport {
+                proxy: facts.callers.access(facts.reach).name().to_owned(),
+                admin: facts.operators.access(facts.admin_reach).name().to_owned(),
+            },
             ready: admin.is_ready(),
             draining: admin.is_draining(),
             session: SessionReport::of(admin),

@@ -47,9 +47,10 @@ use crate::{
         TokenSource as _, Vault,
     },
     budget::{self, Budget},
+    callers::{self, Callers, Listener, Reach},
     clock::Clock,
     config::Config,
-    downstream::{self, Access, Addresses, Listeners, Tls, Unbound},
+    downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
     proxy::{self, Buffered, Proxy},
     server::Workers,
     tradovate::Endpoints,
@@ -100,15 +101,25 @@ impl App {
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
+        let strangers = callers::Metrics::register(&registry)?;
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
             listen: listeners.addresses().map_err(AppError::Listener)?,
             tls: identity.is_some(),
             admin_listen: admin_listeners.addresses().map_err(AppError::Listener)?,
-            hosts: config.admin_hosts.clone(),
+            reach: reach(&listening.callers, listening.requires_client_certificates()),
+            admin_tls: admin_tls.is_some(),
+            admin_reach: reach(
+                &listening.admin,
+                listening.admin_tls && listening.requires_client_certificates(),
+            ),
+            callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
+            operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             clock: seat.clock.clone(),
         };
+        warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
+        warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -118,6 +129,8 @@ impl App {
             seat: seat.source.seat(),
             budget: Arc::clone(&budget),
             tls: identity,
+            callers: facts.callers.clone(),
+            operators: facts.operators.clone(),
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
@@ -126,6 +139,7 @@ impl App {
         let proxy = Proxy {
             budget: Arc::clone(&budget),
             session: session.clone(),
+            callers: facts.callers.clone(),
             api: config.api,
             endpoints: Endpoints::new(),
             limits: config.limits,
@@ -228,6 +242,27 @@ fn session(
         random: fastrand::Rng::new(),
     };
     Ok((Renewer::new(parts), session))
+}
+
+/// Says so at every start: what was allowed once for a test is easily forgotten.
+/// From where a listener at these addresses can be reached.
+fn reach(addresses: &Addresses, certified: bool) -> Reach {
+    match (certified, addresses.iter().all(Address::is_local)) {
+        (true, _) => Reach::Certified,
+        (false, true) => Reach::Machine,
+        (false, false) => Reach::Network,
+    }
+}
+
+fn warn_if_open(what: &str, callers: &Callers, reach: Reach, addresses: &Addresses) {
+    if callers.access(reach) == callers::Access::Open {
+        tracing::warn!(
+            %addresses,
+            advice = "give callers keys (tradovate-proxy key NAME), or listen on loopback",
+            "{what} can be reached from outside and asks nobody for a key (unsafe-open): whoever reaches it acts in \
+             your account"
+        );
+    }
 }
 
 async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError> {

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 
 use crate::{
     admin,
+    callers::{Caller, InvalidName},
     cli::{Command, Exit, Extent, Sandbox, SessionOrder, complain, exit::EXIT_CODES},
     config::{self, Flags, SETTINGS},
 };
@@ -20,6 +21,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
         Some(("status", matches)) => Command::Status(flags(matches)),
         Some(("session", matches)) => session(matches),
+        Some(("key", matches)) => key(matches),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -76,7 +78,22 @@ fn parser() -> Parser {
                 .subcommand_required(true)
                 .subcommands(ORDERS.iter().map(order_parser)),
         )
+        .subcommand(
+            Parser::new("key")
+                .about("Make a key for a caller or an operator: prints it once, and what recognises it")
+                .arg(
+                    Arg::new(NAME)
+                        .value_name("NAME")
+                        .required(true)
+                        .value_parser(is_name)
+                        .help("What logs and metrics call whoever has it: letters, digits, `-`, `_` and `.`"),
+                ),
+        )
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
+}
+
+fn is_name(text: &str) -> Result<String, InvalidName> {
+    text.parse::<Caller>().map(|_| text.to_owned())
 }
 
 /// The flags of the settings in `only`, or of all when that is empty.
@@ -169,6 +186,10 @@ fn session(matches: &ArgMatches) -> Command {
     Command::Session(SessionOrder { path: form.path, term }, flags(matches))
 }
 
+fn key(matches: &ArgMatches) -> Command {
+    Command::Key(matches.get_one::<String>(NAME).expect("clap has seen to it that there is a name").clone())
+}
+
 fn sandbox_flags() -> [Arg; 4] {
     [
         Arg::new(API_ONLY)
@@ -220,6 +241,7 @@ const ADMIN_SETTINGS: &[&str] = &["admin-listen", "config"];
 const SANDBOX_SETTINGS: &[&str] =
     &["listen", "admin-listen", "config", "log", "log-format", "workers", "drain-timeout", "upstream-http2"];
 
+const NAME: &str = "name";
 const API_ONLY: &str = "api-only";
 const API_LISTEN: &str = "api-listen";
 const API_TLS_LISTEN: &str = "api-tls-listen";
@@ -256,6 +278,7 @@ mod tests {
             assert_eq!(format!("{flags:?}"), r#"Flags({"listen": "127.0.0.1:1"})"#);
         }
         assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
+        assert!(matches!(parsed("key desk-bot"), Ok(Command::Key(name)) if name == "desk-bot"));
         assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
     }
 
@@ -279,6 +302,10 @@ mod tests {
             "session pause --until tomorrow",
             "session pause --for 30m --until 2026-11-23T08:00:00Z",
             "session resume --for 30m",
+            "key",
+            "key local",
+            "key two,names",
+            "key desk --config x",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }

@@ -11,11 +11,13 @@
 //! tradovate-proxy healthcheck         ask a running proxy whether it is ready: for containers
 //! tradovate-proxy status              ask it how it stands: for people
 //! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
+//! tradovate-proxy key NAME            make a key for a caller
 //! ```
 
 mod arguments;
 mod exit;
 mod health;
+mod key;
 mod question;
 mod session;
 
@@ -27,6 +29,7 @@ pub use self::{
     arguments::{Unparsed, parse},
     exit::Exit,
     health::healthcheck,
+    key::key,
     session::{SessionOrder, session, status},
 };
 
@@ -45,6 +48,8 @@ pub enum Command {
     Status(Flags),
     /// Have a running proxy do something with its session.
     Session(SessionOrder, Flags),
+    /// Make a key for the caller of this name.
+    Key(String),
 }
 
 /// How the sandbox is run.

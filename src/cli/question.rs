@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpStream, UnixStream},
@@ -45,13 +47,14 @@ impl Question {
     /// Asks the proxy that these settings lead to, and gives the address along, for complaints. Has complained
     /// already where there is no answer.
     pub(super) fn ask(&self, flags: &Flags, environment: &Environment) -> Result<(Address, Answer), Exit> {
-        let address = config::admin_listen(flags, environment).map_err(|errors| {
+        let (address, key) = config::admin_listen(flags, environment).map_err(|errors| {
             complain(&errors);
             Exit::Config
         })?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let answer =
-            runtime.map_err(Unanswered::from).and_then(|runtime| runtime.block_on(self.put(&address)));
+        let answer = runtime
+            .map_err(Unanswered::from)
+            .and_then(|runtime| runtime.block_on(self.put(&address, key.as_ref())));
         match answer {
             Ok(answer) => Ok((address, answer)),
             Err(unanswered) => {
@@ -69,8 +72,8 @@ impl Question {
         }
     }
 
-    async fn put(&self, address: &Address) -> Result<Answer, Unanswered> {
-        let answer = tokio::time::timeout(self.patience, self.reach(address));
+    async fn put(&self, address: &Address, key: Option<&SecretString>) -> Result<Answer, Unanswered> {
+        let answer = tokio::time::timeout(self.patience, self.reach(address, key));
         let answer = answer.await.map_err(|_| Unanswered::Slow(self.patience))??;
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Response::new(&mut headers);
@@ -81,13 +84,13 @@ impl Question {
         Ok(Answer { status, body: String::from_utf8_lossy(&answer[body..]).into_owned() })
     }
 
-    async fn reach(&self, address: &Address) -> io::Result<Vec<u8>> {
+    async fn reach(&self, address: &Address, key: Option<&SecretString>) -> io::Result<Vec<u8>> {
         match address {
             Address::Tcp(address) => {
                 let address = reachable(*address);
-                self.exchange(TcpStream::connect(address).await?, &address).await
+                self.exchange(TcpStream::connect(address).await?, &address, key).await
             }
-            Address::Unix(path) => self.exchange(UnixStream::connect(path).await?, &"localhost").await,
+            Address::Unix(path) => self.exchange(UnixStream::connect(path).await?, &"localhost", key).await,
         }
     }
 
@@ -95,9 +98,14 @@ impl Question {
         &self,
         mut stream: impl AsyncRead + AsyncWrite + Unpin,
         host: &(impl fmt::Display + Sync),
+        key: Option<&SecretString>,
     ) -> io::Result<Vec<u8>> {
         // HTTP/1.0, so that the answer ends with the connection and is not chunked (RFC 9112 §6.3).
-        let line = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.path);
+        let mut line = format!("{} {} HTTP/1.0\r\nHost: {host}\r\n", self.method, self.path);
+        if let Some(key) = key {
+            // Without control characters: no setting has any.
+            line = line + "X-Proxy-Key: " + key.expose_secret() + "\r\n";
+        }
         let rest = self.body.as_ref().map_or_else(
             || "\r\n".to_owned(),
             |body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
@@ -111,10 +119,20 @@ impl Question {
 }
 
 impl Answer {
-    /// Its first line, fit to be printed.
+    /// Its first line, or what a problem (RFC 9457) says with the help on a line of its own; fit to be printed.
     pub(super) fn line(&self) -> String {
-        self.body.lines().next().unwrap_or_default().replace(char::is_control, " ")
+        let printable = |text: &str| text.replace(char::is_control, " ");
+        match serde_json::from_str::<Problem>(&self.body) {
+            Ok(Problem { detail, help }) => [detail, help].map(|text| printable(&text)).join("\n  "),
+            Err(_) => printable(self.body.lines().next().unwrap_or_default()),
+        }
     }
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
+    help: String,
 }
 
 /// Why there is no answer.
@@ -153,6 +171,14 @@ mod tests {
 
     /// What is made of `answer`, and what was sent for it.
     async fn asked(question: Question, answer: &'static [u8]) -> (Result<Answer, Unanswered>, String) {
+        showing(None, question, answer).await
+    }
+
+    async fn showing(
+        key: Option<&SecretString>,
+        question: Question,
+        answer: &'static [u8],
+    ) -> (Result<Answer, Unanswered>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -162,8 +188,8 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8(request[..read].to_vec()).unwrap().replace(&address.to_string(), "ADDRESS")
         });
-        let verdict =
-            Question { patience: Duration::from_secs(30), ..question }.put(&Address::Tcp(address)).await;
+        let question = Question { patience: Duration::from_secs(30), ..question };
+        let verdict = question.put(&Address::Tcp(address), key).await;
         (verdict, server.await.unwrap())
     }
 
@@ -173,6 +199,10 @@ mod tests {
         let (answer, sent) = asked(Question::get("/readyz"), ok).await;
         assert_eq!(sent, "GET /readyz HTTP/1.0\r\nHost: ADDRESS\r\n\r\n");
         assert_eq!(answer.unwrap(), Answer { status: 200, body: "ready\n".to_owned() });
+
+        let key = SecretString::from("tpk_x");
+        let (_, sent) = showing(Some(&key), Question::get("/status"), ok).await;
+        assert_eq!(sent, "GET /status HTTP/1.0\r\nHost: ADDRESS\r\nX-Proxy-Key: tpk_x\r\n\r\n");
 
         let order = Question {
             method: "POST",
@@ -188,6 +218,14 @@ mod tests {
         assert_eq!((answer.status, answer.line().as_str()), (503, "no [2J"));
     }
 
+    #[test]
+    fn a_refusal_says_what_happened_and_what_to_do_and_forges_nothing() {
+        let body = r#"{"status":409,"detail":"it is\u001b[2J paused","help":"resume it"}"#.to_owned();
+        assert_eq!(Answer { status: 409, body }.line(), "it is [2J paused\n  resume it");
+        let body = "not found\nmore".to_owned();
+        assert_eq!(Answer { status: 404, body }.line(), "not found");
+    }
+
     #[tokio::test]
     async fn what_is_no_answer_says_in_which_way() {
         for nonsense in [b"SSH-2.0-x\r\n".as_slice(), b"", b"HTTP/1.1 200"] {
@@ -198,9 +236,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         // Accepted by the kernel, answered by nobody.
         let hasty = Question { patience: Duration::from_millis(20), ..Question::get("/readyz") };
-        assert!(matches!(hasty.put(&Address::Tcp(address)).await, Err(Unanswered::Slow(_))));
+        assert!(matches!(hasty.put(&Address::Tcp(address), None).await, Err(Unanswered::Slow(_))));
         drop(listener);
-        let nobody = Question::get("/readyz").put(&Address::Tcp(address)).await;
+        let nobody = Question::get("/readyz").put(&Address::Tcp(address), None).await;
         assert!(matches!(nobody, Err(Unanswered::NoAnswer(_))));
     }
 

@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use serde::Deserialize;
-
 use crate::{
     admin::{Report, Row, SessionReport},
     cli::{Exit, print, question::Question},
@@ -51,22 +49,10 @@ pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -
             Exit::Success
         }
         _ => {
-            let refused = refusal(&answer.body).unwrap_or_else(|| answer.line());
-            question.complain(&address, &format_args!("{}: {refused}", answer.status));
+            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
             Exit::Failure
         }
     }
-}
-
-/// What a problem (RFC 9457) says, on a line of its own for the help.
-fn refusal(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Problem {
-        detail: String,
-        help: String,
-    }
-    let Problem { detail, help } = serde_json::from_str(body).ok()?;
-    Some([detail, help].map(|text| text.replace(char::is_control, " ")).join("\n  "))
 }
 
 fn table(rows: &[Row]) -> String {
@@ -84,13 +70,6 @@ const PATIENCE: Duration = Duration::from_secs(200);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_says_what_happened_and_what_to_do_and_forges_nothing() {
-        let problem = r#"{"status":409,"detail":"it is\u001b[2J paused","help":"resume it"}"#;
-        assert_eq!(refusal(problem).unwrap(), "it is [2J paused\n  resume it");
-        assert_eq!(refusal("not found\n"), None);
-    }
 
     #[test]
     fn labels_make_a_column() {

@@ -18,6 +18,8 @@ pub enum Applies {
     ToBudget,
     /// At once, for TLS handshakes to come.
     ToTls,
+    /// At once, by new rules of who may call.
+    ToCallers,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -42,6 +44,12 @@ impl Difference {
         // A listener does not change between plain HTTP and TLS under its callers.
         if running.listening.tls.is_some() != new.listening.tls.is_some() {
             for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToTls) {
+                *at = Applies::AtRestart;
+            }
+        }
+        // Keys that go because the next start no longer needs them are needed by the listeners of this one.
+        if running.listening.would_stand_open(&new.callers, &new.operators) {
+            for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToCallers) {
                 *at = Applies::AtRestart;
             }
         }
@@ -73,10 +81,11 @@ impl Config {
             policy,
             budget,
             log,
+            callers,
+            operators,
             values,
             environment: _,
             listening,
-            admin_hosts: _,
             upstream: _,
             upstream_ca: _,
             upstream_http2: _,
@@ -101,6 +110,10 @@ impl Config {
         }
         if difference.has(Applies::ToBudget) {
             *budget = new.budget;
+        }
+        if difference.has(Applies::ToCallers) {
+            *callers = new.callers;
+            *operators = new.operators;
         }
         if difference.has(Applies::ToLog) {
             *log = new.log;
@@ -132,6 +145,8 @@ fn applies(setting: &Setting) -> Applies {
         Applies::ToLog
     } else if is_in(&BUDGET, setting) {
         Applies::ToBudget
+    } else if is_in(&CALLERS, setting) {
+        Applies::ToCallers
     } else if is_in(&POLICY, setting) {
         Applies::ToPolicy
     } else if is_in(&SOURCE, setting) {
@@ -187,6 +202,9 @@ static SOURCE: [&Setting; 12] = [
 
 /// What callers are shown, and what they must show.
 static TLS: [&Setting; 3] = [&s::TLS_CERT, &s::TLS_KEY, &s::TLS_CLIENT_CA];
+/// Who may call. The admin key is the commands' own, which read it each time.
+static CALLERS: [&Setting; 6] =
+    [&s::HOSTS, &s::ADMIN_HOSTS, &s::ALLOW_ORIGINS, &s::CALLER_KEYS, &s::ADMIN_KEYS, &s::ADMIN_KEY];
 
 static POLICY: [&Setting; 7] = [
     &s::SESSION_ON_KICK,
@@ -230,7 +248,7 @@ mod tests {
 
     #[test]
     fn each_change_takes_effect_where_it_can() {
-        use Applies::{AtRestart, ToLog, ToPolicy, ToSource};
+        use Applies::{AtRestart, ToCallers, ToLog, ToPolicy, ToSource};
 
         let running = load(&[]);
         for (changes, expected) in [
@@ -258,6 +276,12 @@ mod tests {
                 vec![("session.renewals-per-hour", ToPolicy)],
             ),
             (vec![("TRADOVATE_PROXY_SESSION_HOLD_OFF", "2h")], vec![("session.hold-off", ToPolicy)]),
+            (vec![("TRADOVATE_PROXY_HOSTS", "a.example")], vec![("hosts", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ADMIN_HOSTS", "a.example")], vec![("admin-hosts", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ALLOW_ORIGINS", "app://a")], vec![("allow-origins", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_CALLER_KEYS", KEYS)], vec![("caller-keys", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_ADMIN_KEYS", KEYS)], vec![("admin-keys", ToCallers)]),
+            (vec![("TRADOVATE_PROXY_UNSAFE_OPEN", "yes")], vec![("unsafe-open", AtRestart)]),
             (vec![("TRADOVATE_NAME", "other")], vec![("credentials.name", AtRestart)]),
             (vec![("TRADOVATE_PROXY_LISTEN", "127.0.0.1:1")], vec![("listen", AtRestart)]),
             (vec![("TRADOVATE_PROXY_LOG_FORMAT", "json")], vec![("log-format", AtRestart)]),
@@ -280,6 +304,32 @@ mod tests {
             assert_eq!(between(&load(&changes), &running), expected, "{changes:?}");
         }
     }
+
+    #[test]
+    fn keys_do_not_go_while_a_listener_needs_them() {
+        use Applies::{AtRestart, ToCallers};
+
+        let outside = [("TRADOVATE_PROXY_LISTEN", "0.0.0.0:1"), ("TRADOVATE_PROXY_CALLER_KEYS", KEYS)];
+        let running = load(&outside);
+        // Back to loopback, and so without keys: allowed at the next start, and not before.
+        let home = load(&[]);
+        assert_eq!(between(&running, &home), [("listen", AtRestart), ("caller-keys", AtRestart)]);
+        let mut adopted = running.clone();
+        adopted.adopt(home.clone(), &Difference::between(&running, &home));
+        assert_eq!(adopted.callers, running.callers);
+        // Another key, or one more, takes effect at once wherever it listens.
+        let other = KEYS.replace("desk", "other");
+        let rotated = load(&[outside[0], ("TRADOVATE_PROXY_CALLER_KEYS", &other)]);
+        assert_eq!(between(&running, &rotated), [("caller-keys", ToCallers)]);
+        // Where somebody said that it may stand open, and where only this machine reaches it.
+        let open = [("TRADOVATE_PROXY_LISTEN", "0.0.0.0:1"), ("TRADOVATE_PROXY_UNSAFE_OPEN", "yes")];
+        let keyed = load(&[open[0], open[1], ("TRADOVATE_PROXY_CALLER_KEYS", KEYS)]);
+        assert_eq!(between(&keyed, &load(&open)), [("caller-keys", ToCallers)]);
+        let local = load(&[("TRADOVATE_PROXY_CALLER_KEYS", KEYS)]);
+        assert_eq!(between(&local, &home), [("caller-keys", ToCallers)]);
+    }
+
+    const KEYS: &str = "desk=sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
     fn credentials_that_come_with_another_seat_wait_with_it() {
@@ -343,8 +393,14 @@ mod tests {
 
     #[test]
     fn no_setting_is_in_two_places() {
-        let listed: Vec<_> =
-            SEAT.iter().chain(&SOURCE).chain(&POLICY).chain(&TLS).map(|setting| setting.key).collect();
+        let listed: Vec<_> = SEAT
+            .iter()
+            .chain(&SOURCE)
+            .chain(&CALLERS)
+            .chain(&POLICY)
+            .chain(&TLS)
+            .map(|setting| setting.key)
+            .collect();
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
         assert_eq!(unique.len(), listed.len());
     }

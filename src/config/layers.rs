@@ -271,7 +271,7 @@ impl<'a> Layers<'a> {
             }
             (None, Some((name, path))) if path.is_empty() => Err(problem(&name, Fault::Empty)),
             (None, Some((name, path))) => {
-                from_file(&mut self.look, name, PathBuf::from(path.as_str())).map(Some)
+                from_file(setting, &mut self.look, name, PathBuf::from(path.as_str())).map(Some)
             }
             (Some(_), Some((other, _))) => Err(problem(setting.env, Fault::Both { other })),
         }
@@ -290,7 +290,7 @@ impl<'a> Layers<'a> {
                 lax: None,
             })),
             (None, Some((key, entry))) => {
-                from_file(&mut self.look, key, PathBuf::from(entry.value.as_str())).map(Some)
+                from_file(setting, &mut self.look, key, PathBuf::from(entry.value.as_str())).map(Some)
             }
             (Some(entry), Some((other, _))) => Err(Box::new(Problem {
                 name: setting.key.to_owned(),
@@ -302,10 +302,11 @@ impl<'a> Layers<'a> {
 }
 
 /// The value that stands in a file of its own.
-fn from_file(look: &mut Look, name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
+fn from_file(setting: &Setting, look: &mut Look, name: String, path: PathBuf) -> Result<Found, Box<Problem>> {
     look.note(&path);
     match secret_file::read(&path) {
         Ok((text, mode)) => {
+            let text = if setting.kind == Kind::Digests { secret_file::entries(&text) } else { text };
             let lax = (mode & secret_file::READABLE_BY_OTHERS != 0).then_some(mode);
             Ok(Found { text, name, source: Source::SecretFile(path), lax })
         }
@@ -340,7 +341,7 @@ fn checked(found: Found) -> Result<Found, Box<Problem>> {
 fn shown(setting: &Setting, text: &str) -> String {
     match setting.kind {
         Kind::Plain | Kind::Credential => text.to_owned(),
-        Kind::Secret => "set (hidden)".to_owned(),
+        Kind::Digests | Kind::Secret => "set (hidden)".to_owned(),
     }
 }
 

@@ -1,13 +1,8 @@
 //! Where callers and operators come in, and whether that can stand.
 
 use crate::{
-    config::{
-        layers::Layers,
-        problem::Fault,
-        setting::{self, Setting},
-        tls, value,
-        value::Invalid,
-    },
+    callers::Rules,
+    config::{layers::Layers, problem::Fault, setting, tls, value, value::Invalid},
     downstream::{Access, Address, Addresses, Identity, Openness},
 };
 
@@ -24,12 +19,14 @@ pub struct Listening {
     pub admin_tls: bool,
     /// Who may use Unix sockets.
     pub sockets: Access,
+    /// Whether listening beyond loopback needs neither keys nor certificates.
+    pub unsafe_open: bool,
 }
 
 impl Listening {
     /// Looks at every setting of the listeners. Each address beyond loopback is refused unless nobody gets in there
-    /// without a client certificate, or it was allowed: reaching the port would be being the account's owner.
-    pub(super) fn read(layers: &mut Layers<'_>) -> Self {
+    /// without a key or a client certificate, or it was allowed: reaching the port would be being the account's owner.
+    pub(super) fn read(layers: &mut Layers<'_>, of_callers: &Rules, of_operators: &Rules) -> Self {
         use setting as s;
 
         let callers = layers.value(&s::LISTEN, addresses);
@@ -43,13 +40,33 @@ impl Listening {
         }
         // One that is wrong is reported as such; that it is missing need not be said too.
         let is_closed = layers.is_set(&s::TLS_CLIENT_CA);
-        refuse_open(layers, &s::LISTEN, &callers, open || is_closed);
-        refuse_open(layers, &s::ADMIN_LISTEN, &admin, open || is_closed && admin_tls);
+        let is_guarded = |rules: &Rules, is_certified: bool| open || is_certified || !rules.keys.is_empty();
+        for (setting, addresses, keys, is_guarded) in [
+            (&s::LISTEN, &callers, &s::CALLER_KEYS, is_guarded(of_callers, is_closed)),
+            (&s::ADMIN_LISTEN, &admin, &s::ADMIN_KEYS, is_guarded(of_operators, is_closed && admin_tls)),
+        ] {
+            if let Some(address) = addresses.iter().find(|address| !is_guarded && !address.is_local()) {
+                layers.refuse(setting, Fault::Open { address: address.clone(), keys: keys.env });
+            }
+        }
         if let Some(address) = admin.shared_with(&callers) {
             let other = s::LISTEN.env;
             layers.refuse(&s::ADMIN_LISTEN, Fault::SameAddress { other, address: address.clone() });
         }
-        Self { callers, admin, tls, admin_tls, sockets }
+        Self { callers, admin, tls, admin_tls, sockets, unsafe_open: open }
+    }
+
+    /// Whether a listener would stand open to other machines under these rules.
+    pub(super) fn would_stand_open(&self, callers: &Rules, operators: &Rules) -> bool {
+        let is_certified = self.requires_client_certificates();
+        let listeners = [
+            (&self.callers, callers, is_certified),
+            (&self.admin, operators, is_certified && self.admin_tls),
+        ];
+        !self.unsafe_open
+            && listeners.iter().any(|(addresses, rules, is_certified)| {
+                !is_certified && rules.keys.is_empty() && !addresses.iter().all(Address::is_local)
+            })
     }
 
     /// Whether no caller gets in by TCP without a certificate of the authority that was named.
@@ -70,13 +87,6 @@ pub(super) fn admin(layers: &mut Layers<'_>) -> Option<Address> {
         return None;
     }
     addresses.tcp().map(Address::Tcp)
-}
-
-fn refuse_open(layers: &mut Layers<'_>, setting: &'static Setting, addresses: &Addresses, is_allowed: bool) {
-    let open = addresses.iter().find(|address| !is_allowed && !address.is_local());
-    if let Some(address) = open {
-        layers.refuse(setting, Fault::Open { address: address.clone() });
-    }
 }
 
 pub(super) fn addresses(text: &str) -> Result<Addresses, Invalid> {

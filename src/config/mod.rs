@@ -28,6 +28,7 @@
 
 mod api;
 mod budget;
+mod callers;
 mod credentials;
 mod difference;
 mod environment;
@@ -54,10 +55,12 @@ use std::{
 };
 
 use rustls_pki_types::CertificateDer;
+use secrecy::SecretString;
 
 use crate::{
     auth::{RenewalPolicy, Store},
     budget::Policy,
+    callers::Rules,
     config::layers::{Layers, Value},
     downstream::Address,
     origin::Origin,
@@ -90,8 +93,10 @@ pub struct Config {
     pub environment: tradovate::Environment,
     /// Where callers and operators come in.
     pub listening: Listening,
-    /// Names, lower case, by which the admin listener may be called besides `localhost` and addresses.
-    pub admin_hosts: Vec<String>,
+    /// Who may call the proxy.
+    pub callers: Rules,
+    /// Who may call the admin listener.
+    pub operators: Rules,
     /// Which API is forwarded to.
     pub api: proxy::Api,
     /// Replaces the environment's own origin.
@@ -180,13 +185,13 @@ impl Config {
                 (None, tradovate::Environment::Demo, (proxy::Api::Tradovate, None), Vec::new(), Store::Memory)
             }
         };
+        let (callers, operators) = (callers::callers(layers), callers::operators(layers));
         Self {
             environment,
             api,
-            listening: Listening::read(layers),
-            admin_hosts: layers
-                .optional(&s::ADMIN_HOSTS, |text| value::list(text, "host names", value::is_host_name))
-                .unwrap_or_default(),
+            listening: Listening::read(layers, &callers, &operators),
+            callers,
+            operators,
             upstream,
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
@@ -230,13 +235,17 @@ impl Config {
     }
 }
 
-/// Where the admin listener is, and nothing else: for a health check, which must not fail over a setting that
-/// it does not use.
-pub fn admin_listen(flags: &Flags, environment: &Environment) -> Result<Address, ConfigErrors> {
+/// Where the admin listener is, and the key to show there, and nothing else: for a health check, which must not fail
+/// over a setting that it does not use.
+pub fn admin_listen(
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<(Address, Option<SecretString>), ConfigErrors> {
     let mut layers = Layers::new(flags, environment);
     let address = listeners::admin(&mut layers);
+    let key = layers.optional(&setting::ADMIN_KEY, layers::secret);
     match address {
-        Some(address) if layers.problems.is_empty() => Ok(address),
+        Some(address) if layers.problems.is_empty() => Ok((address, key)),
         _ => Err(ConfigErrors(layers.problems)),
     }
 }

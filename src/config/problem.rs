@@ -190,11 +190,13 @@ pub enum Fault {
         /// The host.
         host: String,
     },
-    /// An address beyond loopback, without the setting that allows it.
+    /// An address beyond loopback, with nothing that keeps others out.
     #[error("{address} can be reached from outside, and whoever reaches it can act in your account")]
     Open {
         /// The address.
         address: Address,
+        /// The setting that would guard it.
+        keys: &'static str,
     },
     /// Commands cannot ask where only TLS is spoken.
     #[error("the admin listener speaks only TLS, and the commands of this program do not")]
@@ -246,11 +248,11 @@ impl Fault {
                     .to_owned(),
             ),
             Self::TradovateAsOther { .. } => Some("use TRADOVATE_PROXY_API=tradovate".to_owned()),
-            Self::Open { address } => Some(format!(
+            Self::Open { address, keys } => Some(format!(
                 "use {local}, and run the callers on the same machine or in the same network namespace (a sidecar); \
-                 or demand certificates, with TRADOVATE_PROXY_TLS_CLIENT_CA (and TRADOVATE_PROXY_ADMIN_TLS=yes for \
-                 the admin listener); or, if a firewall of yours \
-                 keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
+                 or give each a key (tradovate-proxy key NAME) and set {keys}; or demand certificates, with \
+                 TRADOVATE_PROXY_TLS_CLIENT_CA (and TRADOVATE_PROXY_ADMIN_TLS=yes for the admin listener); or, if a \
+                 firewall of yours keeps others out, set TRADOVATE_PROXY_UNSAFE_OPEN=yes",
                 local = on_loopback(address)
             )),
             Self::NoSocket => {

@@ -58,6 +58,12 @@ pub(super) fn read(path: &Path) -> Result<(Zeroizing<String>, u32), Fault> {
     Ok((Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()), metadata.mode() & 0o777))
 }
 
+/// The lines of a text, comments and empty ones left out, with commas between.
+pub(super) fn entries(text: &str) -> Zeroizing<String> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(",").into()
+}
+
 /// Far longer than any credential, far shorter than anything that hurts.
 const MOST_BYTES: usize = 64 * 1024;
 

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use crate::callers::HostName;
+
 /// `1500ms`, `10s`, `5m` or `1h`: a whole number and a unit, at most [`LONGEST`].
 pub(super) fn duration(text: &str) -> Result<Duration, Invalid> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -84,6 +86,24 @@ pub(super) fn is_content_type(text: &str) -> bool {
 /// A host name without a port.
 pub(super) fn is_host_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+/// Names or addresses by which a listener may be called.
+pub(super) fn host_names(text: &str) -> Result<Vec<HostName>, Invalid> {
+    let names: Result<_, _> = text.split(',').map(|entry| entry.trim().parse()).collect();
+    names.map_err(|_| Invalid::List { form: "host names or addresses (without a port, and not 0.0.0.0)" })
+}
+
+/// An origin as a browser writes it (RFC 6454 §6.2): never `null`, which every sandboxed frame sends.
+pub(super) fn is_web_origin(text: &str) -> bool {
+    let is_scheme = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    let is_host = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    };
+    text.split_once("://").is_some_and(|(scheme, host)| is_scheme(scheme) && is_host(host))
 }
 
 /// A duration in the largest unit that holds it whole; reads back as itself.
@@ -169,6 +189,9 @@ pub enum Invalid {
     /// Not further fields of a form.
     #[error(transparent)]
     Parameters(#[from] crate::oauth2::InvalidParameters),
+    /// Not a list of keys.
+    #[error(transparent)]
+    Keys(#[from] crate::callers::InvalidKeys),
     /// Not a log filter.
     #[error(transparent)]
     Filter(#[from] crate::telemetry::InvalidFilter),

@@ -32,6 +32,14 @@ impl Peer {
         }
     }
 
+    /// The name in its certificate, if it had to show one.
+    pub fn certified(&self) -> Option<&str> {
+        match self {
+            Self::Certificate { name, .. } => Some(name),
+            Self::Tcp(_) | Self::Unix { .. } => None,
+        }
+    }
+
     /// Whether the connection proves more than that somebody reached it.
     pub fn is_authenticated(&self) -> bool {
         match self {

@@ -3,6 +3,7 @@
 use std::{
     io,
     mem::MaybeUninit,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -39,6 +40,16 @@ impl Stream {
                 if session.wants_read() { tcp.readable().await } else { Ok(()) }
             }
         }
+    }
+
+    /// The address of ours that the connection came to, if it came to one.
+    pub fn arrived_at(&self) -> Option<IpAddr> {
+        let tcp = match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+            Self::Unix(_) => return None,
+        };
+        tcp.local_addr().ok().map(|ours| ours.ip())
     }
 
     /// Whether written bytes may rest here until the stream is flushed.

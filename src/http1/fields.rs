@@ -51,6 +51,12 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The same, names in bytes: for whoever looks for a few of them.
+    pub fn raw(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        self.lines.iter().map(move |line| (line.name.cut(bytes), line.value.cut(bytes)))
+    }
+
     /// The values of every line with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)

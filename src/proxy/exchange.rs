@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::{
+    callers::Signs,
     downstream::Stream,
     hygiene::Received,
     proxy::{
@@ -44,11 +45,13 @@ async fn serve(
     connection: &mut Connection,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
-    let Connection { stream, head, inbound, buffer, wire, .. } = connection;
+    let Connection { stream, peer, head, inbound, buffer, wire, .. } = connection;
     let proxy = &*worker.proxy;
 
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
+    let signs = Signs::of(&head.read, &head.bytes);
+    observation.is_by(proxy.callers.admit(&signs, peer.certified(), || stream.arrived_at())?);
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;

@@ -9,7 +9,10 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use crate::tradovate::{Effect, Endpoint, endpoints::OTHER};
+use crate::{
+    callers::{Caller, NOBODY},
+    tradovate::{Effect, Endpoint, endpoints::OTHER},
+};
 
 /// The data path's metrics, shared by every worker.
 #[derive(Clone, Debug)]
@@ -34,7 +37,7 @@ impl Metrics {
         let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new("tradovate_proxy_requests_total", "Requests, by how they ended."),
-                &["operation", "effect", "status", "outcome"],
+                &["operation", "effect", "status", "outcome", "caller"],
             )?,
             request_duration: HistogramVec::new(
                 histogram(
@@ -137,6 +140,7 @@ pub(super) struct LocalMetrics {
 struct Ending {
     status: StatusCode,
     outcome: &'static str,
+    caller: Option<Caller>,
     counter: IntCounter,
 }
 
@@ -151,24 +155,35 @@ impl LocalMetrics {
             elsewhere: Duration::ZERO,
             was_sent: false,
             sent: None,
+            caller: None,
             endpoint: None,
             completed: None,
         }
     }
 
-    fn count(&self, endpoint: Option<&Endpoint>, status: StatusCode, outcome: &'static str) {
+    fn count(
+        &self,
+        caller: Option<&Caller>,
+        endpoint: Option<&Endpoint>,
+        status: StatusCode,
+        outcome: &'static str,
+    ) {
         let mut rows = self.counters.borrow_mut();
         let last = rows.len().saturating_sub(1);
         let row = endpoint.map_or(last, |endpoint| endpoint.index.min(last));
         let Some(row) = rows.get_mut(row) else { return };
-        if let Some(known) = row.iter().find(|known| known.status == status && known.outcome == outcome) {
+        let is_this = |known: &&Ending| {
+            known.status == status && known.outcome == outcome && known.caller.as_ref() == caller
+        };
+        if let Some(known) = row.iter().find(is_this) {
             known.counter.inc();
             return;
         }
         let (operation, effect) = names(endpoint);
-        let counter = self.requests.with_label_values(&[operation, effect, status.as_str(), outcome]);
+        let labels = [operation, effect, status.as_str(), outcome, name(caller)];
+        let counter = self.requests.with_label_values(&labels);
         counter.inc();
-        row.push(Ending { status, outcome, counter });
+        row.push(Ending { status, outcome, caller: caller.cloned(), counter });
     }
 }
 
@@ -185,11 +200,17 @@ pub(super) struct Observation<'a> {
     /// Time that passed in waiting for a token or in opening a connection.
     elsewhere: Duration,
     was_sent: bool,
+    caller: Option<Caller>,
     endpoint: Option<Endpoint>,
     completed: Option<(StatusCode, &'static str)>,
 }
 
 impl Observation<'_> {
+    /// Who sent it is known.
+    pub(super) fn is_by(&mut self, caller: Caller) {
+        self.caller = Some(caller);
+    }
+
     /// What it asks for is known.
     pub(super) fn is_for(&mut self, endpoint: &Endpoint) {
         self.endpoint = Some(*endpoint);
@@ -260,7 +281,7 @@ impl Drop for Observation<'_> {
             (StatusCode::from_u16(499).unwrap_or_default(), "aborted")
         });
         self.metrics.in_flight.dec();
-        self.metrics.count(endpoint, status, outcome);
+        self.metrics.count(self.caller.as_ref(), endpoint, status, outcome);
         if let Some(histogram) = self.histogram(&self.metrics.request_duration) {
             histogram.observe(took.as_secs_f64());
         }
@@ -271,13 +292,13 @@ impl Drop for Observation<'_> {
             "aborted" | "panicked" => self.was_sent,
             outcome => outcome.starts_with("unknown"),
         };
-        let status = status.as_u16();
+        let (status, caller) = (status.as_u16(), name(self.caller.as_ref()));
         match (matters, is_unknown) {
             (true, true) => {
-                tracing::warn!(operation, effect, status, outcome, micros, "{UNKNOWN}");
+                tracing::warn!(operation, effect, status, outcome, caller, micros, "{UNKNOWN}");
             }
-            (true, false) => tracing::info!(operation, effect, status, outcome, micros, "request"),
-            (false, _) => tracing::debug!(operation, effect, status, outcome, micros, "request"),
+            (true, false) => tracing::info!(operation, effect, status, outcome, caller, micros, "request"),
+            (false, _) => tracing::debug!(operation, effect, status, outcome, caller, micros, "request"),
         }
     }
 }
@@ -287,6 +308,11 @@ const UNKNOWN: &str = "request without a certain outcome: look at order/list bef
 /// What the table calls it; a request that was refused before its path was known is in no table.
 fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
     endpoint.map_or((OTHER, "none"), |endpoint| (endpoint.operation, endpoint.effect.name()))
+}
+
+/// Whose it was; a request that was refused before that was asked is nobody's.
+fn name(caller: Option<&Caller>) -> &str {
+    caller.map_or(NOBODY, Caller::name)
 }
 
 /// Seconds: fine below a millisecond, where the proxy's own share lies; up to the response timeout.

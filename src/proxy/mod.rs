@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! connection ─▶ exchange ─▶ inbound   read the head, whole and strictly
+//!                           callers   who sends it, and may they?      (crate::callers)
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
 //!                           admit     one of a bounded number
@@ -57,6 +58,7 @@ pub use route::Api;
 use crate::{
     auth::{Current, Reader},
     budget::Budget,
+    callers::Callers,
     clock::Clock,
     downstream::Accepted,
     proxy::{draining::Draining, metrics::LocalMetrics},
@@ -69,6 +71,8 @@ use crate::{
 pub struct Proxy {
     /// Where the token comes from.
     pub session: Reader,
+    /// Who may call.
+    pub callers: Callers,
     /// Which API is in front of us.
     pub api: Api,
     /// What each path of Tradovate's does.

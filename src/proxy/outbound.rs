@@ -145,7 +145,7 @@ impl Outbound<'_> {
         self.end_of_head(keep_alive);
     }
 
-    /// Writes an answer of our own. `allow`, `retry_after` and the outcome come from the problem.
+    /// Writes an answer of our own. Fields besides those of every answer come from the problem.
     pub(super) async fn problem(&mut self, problem: &Problem) -> Result<(), Cut> {
         self.buffer.clear();
         let reason = problem.status.canonical_reason().unwrap_or_default();
@@ -156,6 +156,9 @@ impl Outbound<'_> {
         }
         if let Some(allow) = problem.allow {
             field(self.buffer, "Allow", allow.as_bytes());
+        }
+        if let Some(challenge) = problem.challenge {
+            field(self.buffer, "WWW-Authenticate", challenge.as_bytes());
         }
         self.own_body("application/problem+json", &problem.to_json()).await
     }

@@ -20,6 +20,7 @@ use crate::{
     auth::{Generation, Session, State, Status, User, channel},
     bearer::Bearer,
     budget::{Budget, Policy},
+    callers::{self, Callers, Listener, Rules},
     clock::Clock,
     downstream::{Access, Listeners},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
@@ -123,9 +124,11 @@ fn proxy_before(upstream: SocketAddr, registry: &Registry) -> Arc<Proxy> {
     };
     publisher.publish(live, Status { state: State::Live, ..Status::starting(now) });
     let metrics = Metrics::register(registry).unwrap();
+    let strangers = callers::Metrics::register(registry).unwrap();
     Arc::new(Proxy {
         budget: Arc::new(Budget::new(Policy::unlimited(), clock.clone())),
         session,
+        callers: Callers::new(Listener::Proxy, Rules::default(), &strangers),
         api: Api::Tradovate,
         endpoints: Endpoints::new(),
         limits: Limits::default(),

@@ -161,7 +161,7 @@ impl Workers {
             let why = if accepted.is_admitted() {
                 ProxyError::TooManyConnections { connections: self.limit }
             } else {
-                ProxyError::Stranger(accepted.peer().clone())
+                ProxyError::ForeignUser(accepted.peer().clone())
             };
             Arrival::TurnAway(accepted, why, farewell)
         } else {

@@ -85,7 +85,7 @@ async fn interim_answers_pass_to_those_who_can_know_them() {
     let all = format!("HTTP/1.1 100 Continue\r\n\r\n{early}HTTP/1.1 102 Processing\r\n\r\n{early}");
     for (version, statuses) in [("1.1", vec![103, 102, 103]), ("1.0", vec![])] {
         let mut client = proxy.client().await;
-        client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: a\r\n\r\n")).await;
+        client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: localhost\r\n\r\n")).await;
         let mut request = upstream.request().await;
         request.write(&all).await;
         if version == "1.1" {
@@ -165,7 +165,7 @@ async fn an_answer_that_lasts_until_close_ends_properly_for_the_caller() {
     for (version, coding) in [("1.1", Some("chunked")), ("1.0", None)] {
         for upstreams in ["1.1", "1.0"] {
             let mut client = proxy.client().await;
-            client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: a\r\n\r\n")).await;
+            client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: localhost\r\n\r\n")).await;
             let mut request = upstream.request().await;
             request.write(format!("HTTP/{upstreams} 200 OK\r\n\r\nfirst,")).await;
             let head = client.head().await;

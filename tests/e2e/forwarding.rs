@@ -58,7 +58,7 @@ async fn the_forwarded_request_is_written_anew_and_nothing_else() {
         ),
         // Not in RFC 3986, and seen all the same.
         (
-            "GET /v1/account/list?q=\"<>[]^`{|}\\ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /v1/account/list?q=\"<>[]^`{|}\\ HTTP/1.1\r\nHost: localhost\r\n\r\n",
             format!("GET /v1/account/list?q=\"<>[]^`{{|}}\\ HTTP/1.1\r\nHost: {authority}\r\n{auth}\r\n"),
         ),
         // RFC 9112 §3.2.2: a server must take the absolute form; what is sent on is the origin form.
@@ -68,16 +68,16 @@ async fn the_forwarded_request_is_written_anew_and_nothing_else() {
         ),
         // RFC 9110 §8.6: a POST without a body says so.
         (
-            "POST /v1/order/list HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\n\r\n",
             format!("POST /v1/order/list HTTP/1.1\r\nHost: {authority}\r\n{auth}Content-Length: 0\r\n\r\n"),
         ),
         (
-            "POST /v1/order/list HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
             format!("POST /v1/order/list HTTP/1.1\r\nHost: {authority}\r\n{auth}Content-Length: 0\r\n\r\n"),
         ),
         // RFC 9112 §7.1: the chunked coding, its extensions and trailers end here.
         (
-            "POST /v1/order/list HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTrailer: X-Sum\r\nTransfer-Encoding: Chunked\r\n\r\n\
+            "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTrailer: X-Sum\r\nTransfer-Encoding: Chunked\r\n\r\n\
              1;ext=\"q\"\r\n{\r\n00001\r\n}\r\n0;last\r\nX-Sum: 1\r\nAuthorization: Bearer theirs\r\n\r\n",
             format!(
                 "POST /v1/order/list HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n{auth}Content-Length: 2\r\n\r\n{{}}"
@@ -100,13 +100,13 @@ async fn a_body_of_any_size_arrives_whole_before_upstream_sees_a_byte() {
         let body: Vec<u8> = (0..size).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
         let mut client = proxy.client().await;
         let head = format!(
-            "POST /v1/order/list HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
+            "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n\r\n"
         );
         client.send(head).await;
         client.send(&body[..size - 1]).await;
         // A whole exchange on another connection: had the first one been passed on, upstream would know by now.
         let mut other = proxy.client().await;
-        other.send("GET /v1/other HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        other.send("GET /v1/other HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         let request = upstream.request().await;
         assert!(request.head.start.contains("/v1/other"), "{:?}", request.head);
         request.ok("").await;
@@ -133,7 +133,7 @@ async fn connections_persist_as_rfc_9112_section_9_3_says() {
         ("1.0", "Connection: Keep-Alive\r\n", Some("keep-alive"), true),
     ] {
         let mut client = stage.client().await;
-        let request = format!("GET /v1/account/list HTTP/{version}\r\nHost: a\r\n{connection}\r\n");
+        let request = format!("GET /v1/account/list HTTP/{version}\r\nHost: localhost\r\n{connection}\r\n");
         client.send(&request).await;
         let answer = client.answer().await;
         assert_eq!((answer.status(), answer.header("connection")), (200, says), "{request:?}");
@@ -176,7 +176,7 @@ async fn a_caller_that_expects_100_continue_gets_it_only_if_its_body_is_wanted()
     let mut client = proxy.client().await;
     let head = |kind: &str, length: usize| {
         format!(
-            "POST /v1/order/list HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nExpect: 100-Continue\r\nContent-Length: {length}\r\n\r\n"
+            "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nExpect: 100-Continue\r\nContent-Length: {length}\r\n\r\n"
         )
     };
     client.send(head("application/json", 2)).await;

@@ -3,7 +3,7 @@
 use crate::support::{
     client::write,
     stage::{Stage, Way},
-    upstream::raw,
+    upstream::{raw, raw_with},
 };
 
 /// The one bearer that a raw upstream is to see.
@@ -48,7 +48,7 @@ async fn the_broker_accepts_the_bearer_over_any_way_however_the_caller_tries_to_
 async fn upstream_is_told_its_own_authority_and_nothing_of_the_callers() {
     let (mut upstream, proxy) = raw().await;
     let authority = upstream.address.to_string();
-    for host in ["localhost:8080", "evil.example", ""] {
+    for host in ["localhost:8080", "LOCALHOST", "127.9.9.9:1"] {
         let mut client = proxy.client().await;
         client.send(format!("GET /v1/account/list HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
         let request = upstream.request().await;
@@ -60,7 +60,8 @@ async fn upstream_is_told_its_own_authority_and_nothing_of_the_callers() {
 
 #[tokio::test]
 async fn fields_that_belong_to_one_connection_or_one_browser_stay_behind() {
-    let (mut upstream, proxy) = raw().await;
+    let allowed = ("TRADOVATE_PROXY_ALLOW_ORIGINS", "http://allowed.example");
+    let (mut upstream, proxy) = raw_with(|setup| setup.with(allowed.0, allowed.1)).await;
     let mut client = proxy.client().await;
     for field in [
         // RFC 9110 §7.6.1.
@@ -74,7 +75,7 @@ async fn fields_that_belong_to_one_connection_or_one_browser_stay_behind() {
         // What would be a second session, or tell the broker of a page or a network.
         "Cookie: session=1",
         "Cookie2: $Version=1",
-        "Origin: http://localhost",
+        "Origin: http://allowed.example",
         "Referer: http://localhost/secret",
         "Sec-Fetch-Site: same-origin",
         "Sec-CH-UA: x",
@@ -88,6 +89,9 @@ async fn fields_that_belong_to_one_connection_or_one_browser_stay_behind() {
         "X-Rewrite-URL: /v1/auth/renewaccesstoken",
         "X-HTTP-Method-Override: DELETE",
         "X-Proxy-Outcome: not-sent",
+        // A caller's key is for the proxy, whether it asks for one or not.
+        "X-Proxy-Key: tpk_x",
+        "X_Proxy_Key: tpk_x",
     ] {
         client.send(write(&format!("GET /v1/account/list\r\n{field}"), "")).await;
         let request = upstream.request().await;

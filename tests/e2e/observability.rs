@@ -16,7 +16,7 @@ use crate::support::{
 
 /// The names and labels that dashboards rely on.
 const CONTRACT: &[(&str, &[&str])] = &[
-    ("tradovate_proxy_requests_total", &["effect", "operation", "outcome", "status"]),
+    ("tradovate_proxy_requests_total", &["caller", "effect", "operation", "outcome", "status"]),
     ("tradovate_proxy_request_duration_seconds_bucket", &["effect", "le"]),
     ("tradovate_proxy_request_duration_seconds_sum", &["effect"]),
     ("tradovate_proxy_request_duration_seconds_count", &["effect"]),
@@ -30,6 +30,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("tradovate_proxy_buffered_bytes", &[]),
     ("tradovate_proxy_downstream_connections", &[]),
     ("tradovate_proxy_panics_total", &[]),
+    ("tradovate_proxy_strangers_total", &["listener", "reason"]),
     ("tradovate_proxy_session_state", &["state"]),
     ("tradovate_proxy_token_expiry_timestamp_seconds", &[]),
     ("tradovate_proxy_token_generation", &[]),

@@ -198,7 +198,7 @@ async fn an_answer_that_breaks_off_never_ends_as_if_it_were_whole() {
         ("1.0", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n12345"),
     ] {
         let mut client = proxy.client().await;
-        client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: a\r\n\r\n")).await;
+        client.send(format!("GET /v1/account/list HTTP/{version}\r\nHost: localhost\r\n\r\n")).await;
         let mut request = upstream.request().await;
         request.write(answer).await;
         let head = client.head().await;

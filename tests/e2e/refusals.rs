@@ -11,7 +11,8 @@ use crate::support::{
     upstream::{raw, raw_with},
 };
 
-const POST: &str = "POST /v1/order/placeorder HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+const POST: &str =
+    "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 
 /// What a refusal looks like (RFC 9457), whatever it refuses.
 fn is_refusal(answer: &Answer, status: u16, code: &str, context: &str) {
@@ -56,7 +57,7 @@ async fn refuses(
 async fn hangs_up(proxy: &Proxy, upstream: &mut RawUpstream, request: &str, status: u16, code: &str) {
     let mut client = proxy.client().await;
     // Whatever stands behind such a request must not be taken for one.
-    client.send(format!("{request}GET /v1/smuggled HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    client.send(format!("{request}GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
     client.finish().await;
     let answer = client.answer().await;
     is_refusal(&answer, status, code, request);
@@ -135,7 +136,7 @@ async fn a_body_that_is_not_marked_as_json_is_refused() {
         "Content-Type: text/plain, application/json\r\n",
         "Content-Type: application/json\r\nContent-Type: text/plain\r\n",
     ] {
-        let head = format!("POST /v1/order/placeorder HTTP/1.1\r\nHost: a\r\n{kind}");
+        let head = format!("POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n{kind}");
         for framing in
             ["Content-Length: 2\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"]
         {
@@ -148,7 +149,7 @@ async fn a_body_that_is_not_marked_as_json_is_refused() {
     for kind in ["application/x-ndjson", "Application/JSON ; charset=utf-8"] {
         client
             .send(format!(
-                "POST /v1/order/list HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 2\r\n\r\n{{}}"
+                "POST /v1/order/list HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 2\r\n\r\n{{}}"
             ))
             .await;
         let request = upstream.request().await;
@@ -188,17 +189,21 @@ async fn a_head_above_the_limit_is_refused() {
     let many = "a: b\r\n".repeat(101);
     for (request, status, code) in [
         // RFC 9110 §15.5.15; RFC 6585 §5.
-        (format!("GET /v1/account/list?{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, "target-too-long"),
-        (format!("GET /v1/account/list HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431, "head-too-large"),
-        (format!("GET /v1/account/list HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431, "head-too-large"),
+        (format!("GET /v1/account/list?{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), 414, "target-too-long"),
+        (
+            format!("GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n"),
+            431,
+            "head-too-large",
+        ),
+        (format!("GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"), 431, "head-too-large"),
     ] {
         hangs_up(&proxy, &mut upstream, &request, status, code).await;
     }
     // A head that fills the limit to the last byte.
-    let rest = "GET /v1/witness HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
+    let rest = "GET /v1/witness HTTP/1.1\r\nHost: localhost\r\nX: \r\n\r\n".len();
     let fill = "x".repeat(2048 - rest);
     let mut client = proxy.client().await;
-    client.send(format!("GET /v1/witness HTTP/1.1\r\nHost: a\r\nX: {fill}\r\n\r\n")).await;
+    client.send(format!("GET /v1/witness HTTP/1.1\r\nHost: localhost\r\nX: {fill}\r\n\r\n")).await;
     upstream.request().await.ok("").await;
     assert_eq!(client.answer().await.status(), 200);
 }
@@ -207,7 +212,7 @@ async fn a_head_above_the_limit_is_refused() {
 async fn what_two_parsers_could_read_differently_is_refused() {
     // RFC 9112 §2.2, §3, §5, §6, §7, §11.2: each of these has smuggled a request somewhere.
     let (mut upstream, proxy) = raw().await;
-    let get = |fields: &str| format!("GET /v1/account/list HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let get = |fields: &str| format!("GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     let chunked = |body: &str| format!("{POST}Transfer-Encoding: chunked\r\n\r\n{body}");
     let bad = "bad-request";
     for (request, status, code) in [
@@ -246,12 +251,12 @@ async fn what_two_parsers_could_read_differently_is_refused() {
         ("GET /v1/account/list HTTP/1.1\r\nHost: a/b\r\n\r\n".to_owned(), 400, bad),
         ("GET /v1/account/list HTTP/1.1\r\nHost: a, b\r\n\r\n".to_owned(), 400, bad),
         ("GET /v1/account/list\r\n\r\n".to_owned(), 400, bad),
-        ("GET  /v1/account/list HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400, bad),
-        ("GET /v1/account/list#x HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400, bad),
-        ("GET /v1/\u{e4} HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400, bad),
+        ("GET  /v1/account/list HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 400, bad),
+        ("GET /v1/account/list#x HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 400, bad),
+        ("GET /v1/\u{e4} HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), 400, bad),
         ("GET /v1/account/list HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), 400, bad),
         // RFC 9110 §15.6.6, §15.5.18.
-        ("GET /v1/account/list HTTP/2.0\r\nHost: a\r\n\r\n".to_owned(), 505, "http-version"),
+        ("GET /v1/account/list HTTP/2.0\r\nHost: localhost\r\n\r\n".to_owned(), 505, "http-version"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505, "http-version"),
         (get("Expect: 200-ok\r\n"), 417, "expectation"),
     ] {

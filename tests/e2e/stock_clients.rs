@@ -45,7 +45,7 @@ const BODIES: &[(&str, &str)] = &[
 async fn ask(client: &mut Client, request: &str, content_type: &str, body: &str) -> Answer {
     let (line, fields) = request.split_once("\r\n").unwrap_or((request, ""));
     let line = if line.contains(" HTTP/") { line.to_owned() } else { format!("{line} HTTP/1.1") };
-    let mut head = format!("{line}\r\nHost: a\r\n");
+    let mut head = format!("{line}\r\nHost: localhost\r\n");
     for (name, value) in [("", fields), ("Content-Type: ", content_type)] {
         if !value.is_empty() {
             head = format!("{head}{name}{value}\r\n");

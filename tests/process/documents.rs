@@ -157,7 +157,7 @@ fn advice_names_settings_that_there_are() {
     for (request, status) in [
         ("GET /v1/account/list HTTP/1.1\r\n", 408),
         (
-            "POST /v1/order/placeorder HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+            "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              Content-Length: 2\r\n\r\n{}",
             413,
         ),

@@ -5,6 +5,8 @@
 //! to be asked for; nothing sleeps. Each test has its own ports, state directory and sandbox.
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
+//! - [`callers`]: keys, from the command that makes one to the one that is withdrawn
+//! - [`browser`]: what web pages in a real browser get out of it
 //! - [`drain`]: what a signal does to requests in flight
 //! - [`reload`]: what changes without a restart
 //! - [`certificates`]: what callers are shown, before and after that changes
@@ -20,6 +22,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod abuse;
+mod browser;
+mod callers;
 mod certificates;
 #[path = "../coats/mod.rs"]
 mod coats;

@@ -113,32 +113,6 @@ async fn why_an_order_was_not_carried_out_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn no_web_page_gives_orders() {
-    let mut running = running().await;
-    for (fields, code) in [
-        ("Origin: https://evil.example\r\n", "from-a-page"),
-        ("Origin: null\r\n", "from-a-page"),
-        ("Origin: http://localhost:9464\r\n", "from-a-page"),
-        ("Sec-Fetch-Site: cross-site\r\n", "from-a-page"),
-        ("Sec-Fetch-Site: same-origin\r\n", "from-a-page"),
-    ] {
-        let answer = running.refused(&post("/session/acquire", fields, "")).await;
-        assert_eq!((status_of(&answer), json(&answer)["code"].as_str()), ("403", Some(code)), "{fields}");
-    }
-    let rebound = post("/session/acquire", "", "").replace("Host: localhost", "Host: evil.example");
-    let answer = running.refused(&rebound).await;
-    assert_eq!((status_of(&answer), json(&answer)["code"].as_str()), ("403", Some("another-host")));
-
-    // What a browser asks first for a request that is not simple, and what grants nothing.
-    let preflight = "OPTIONS /session/acquire HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                     Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n\
-                     Access-Control-Request-Headers: content-type\r\n\r\n";
-    let answer = running.refused(preflight).await;
-    assert_eq!(status_of(&answer), "405");
-    assert!(!answer.to_ascii_lowercase().contains("access-control-"), "{answer}");
-}
-
-#[tokio::test]
 async fn an_order_is_a_post_and_nothing_else() {
     let mut running = running().await;
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
@@ -240,12 +214,12 @@ async fn every_order_is_logged_with_its_outcome_even_if_nobody_waits_for_it() {
 
     let text = log.text();
     for line in [
-        "INFO tradovate_proxy::admin::orders: the operator's order to pause was carried out order=Pause { until: None }",
-        "the operator's order to renew was not carried out order=Renew declined=there is no live token",
-        "WARN tradovate_proxy::admin::orders: an order to acquire the session was refused stranger=the order comes \
-         from a web page: the request has Origin",
+        "INFO tradovate_proxy::admin::orders: the operator's order to pause was carried out caller=local order=Pause { until: None }",
+        "the operator's order to renew was not carried out caller=local order=Renew declined=there is no live token",
+        "WARN tradovate_proxy::admin::routes: an order to acquire the session was refused stranger=the request comes \
+         from a web page: it has Origin",
         "an order to pause the session was not understood refusal=not a duration",
-        "the operator's order to resume was carried out order=Resume",
+        "the operator's order to resume was carried out caller=local order=Resume",
     ] {
         assert!(text.contains(line), "no {line:?} in {text}");
     }

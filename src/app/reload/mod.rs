@@ -7,6 +7,7 @@
 //!                                                          ├ session.… ────▶ Change::Policy ─▶ renewer
 //!                                                          ├ budget.… ─────▶ the limits
 //!                                                          ├ tls.… ────────▶ handshakes to come
+//!                                                          ├ hosts, keys ──▶ who may call
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -28,6 +29,7 @@ use crate::{
     app::{AppError, Hangups, Source, serve::Launch},
     auth::{Change, TokenSource as _},
     budget::Budget,
+    callers::Callers,
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
     downstream::Tls,
@@ -56,6 +58,10 @@ pub(super) struct Controls {
     pub(super) budget: Arc<Budget>,
     /// What callers are shown, if they speak TLS.
     pub(super) tls: Option<Arc<Tls>>,
+    /// Who may call the proxy.
+    pub(super) callers: Callers,
+    /// Who may call the admin listener.
+    pub(super) operators: Callers,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -150,6 +156,10 @@ impl Reload {
             && let Some((tls, identity)) = self.controls.tls.as_ref().zip(next.listening.tls.clone())
         {
             tls.replace(identity);
+        }
+        if difference.has(Applies::ToCallers) {
+            self.controls.callers.replace(next.callers.clone());
+            self.controls.operators.replace(next.operators.clone());
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

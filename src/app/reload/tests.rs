@@ -20,6 +20,7 @@ use tokio::{
 use super::{watch::INTERVAL, *};
 use crate::{
     auth::{OnKick, fingerprint::FingerprintKey},
+    callers::{self, Listener},
     config::{Flags, Purpose},
     telemetry::{Format, adjustable},
 };
@@ -66,11 +67,14 @@ impl Stage {
         let reading = sources.read();
         let config = reading.config.unwrap();
         let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let strangers = callers::Metrics::register(&stage.registry).unwrap();
         let controls = Controls {
             changes: sender,
             seat: source_of(&config).seat(),
             budget: Arc::new(Budget::new(config.budget, clock.clone())),
             tls: None,
+            callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
+            operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             metrics: Metrics::register(&stage.registry, clock.now()).unwrap(),
             clock,
         };

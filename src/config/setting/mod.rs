@@ -26,7 +26,10 @@ pub(super) use self::{
     budget::{
         BUDGET_HOLD, BUDGET_HOLD_CANCELS, BUDGET_PER_HOUR, BUDGET_PER_MINUTE, BUDGET_RESERVE, BUDGET_WARN_AT,
     },
-    callers::{ADMIN_HOSTS, ADMIN_LISTEN, CONTENT_TYPES, LISTEN, UNSAFE_OPEN},
+    callers::{
+        ADMIN_HOSTS, ADMIN_KEY, ADMIN_KEYS, ADMIN_LISTEN, ALLOW_ORIGINS, CALLER_KEYS, CONTENT_TYPES, HOSTS,
+        LISTEN, UNSAFE_OPEN,
+    },
     credentials::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC, TOKEN},
     limits::{
         LIMIT_BODY_BYTES, LIMIT_BUFFERED_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS,
@@ -86,7 +89,7 @@ impl Setting {
     pub fn is_credential(&self) -> bool {
         match self.kind {
             Kind::Plain => false,
-            Kind::Credential | Kind::Secret => true,
+            Kind::Credential | Kind::Digests | Kind::Secret => true,
         }
     }
 
@@ -140,6 +143,9 @@ pub enum Kind {
     Plain,
     /// Part of the login: shown by `check`, never repeated in an error, and may come from a file.
     Credential,
+    /// What recognises the secrets of others: not shown, since a secret may stand there by mistake. In a file it has an
+    /// entry a line, and comments.
+    Digests,
     /// A credential that nothing ever shows, and that leaves the environment once read.
     Secret,
 }

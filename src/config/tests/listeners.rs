@@ -155,7 +155,7 @@ fn another_certificate_is_taken_at_once_and_tls_itself_at_a_restart() {
 #[test]
 fn the_commands_ask_by_a_socket_if_there_is_one() {
     let asked = |settings: &[(&str, &str)]| {
-        admin_listen(&Flags::default(), &environment(settings)).map(|address| address.to_string())
+        admin_listen(&Flags::default(), &environment(settings)).map(|(address, _)| address.to_string())
     };
     let both = ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:1,unix:/run/admin.sock");
     let tls = ("TRADOVATE_PROXY_ADMIN_TLS", "yes");

@@ -342,7 +342,7 @@ fn a_health_check_needs_its_address_only() {
         [("TRADOVATE_PROXY_LISTEN", "x"), ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:7")]
             .into_iter()
             .collect();
-    assert_eq!(admin_listen(&Flags::default(), &broken).unwrap().to_string(), "127.0.0.1:7");
+    assert_eq!(admin_listen(&Flags::default(), &broken).unwrap().0.to_string(), "127.0.0.1:7");
     let broken = [("TRADOVATE_PROXY_ADMIN_LISTEN", "x")].into_iter().collect();
     assert!(admin_listen(&Flags::default(), &broken).is_err());
 }

@@ -10,6 +10,7 @@ pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
     budget,
+    callers::Stranger,
     downstream::Peer,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
@@ -22,6 +23,9 @@ pub enum ProxyError {
     /// The caller's fault: framing or form.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),
+    /// Nobody who may call.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
     /// The caller's fault: it stopped sending.
     #[error("the request did not arrive whole: {0}")]
     SlowRequest(Slow),
@@ -63,7 +67,7 @@ pub enum ProxyError {
     },
     /// The caller's fault: it is not among those who may use the socket.
     #[error("the Unix socket is not for processes of {0}")]
-    Stranger(Peer),
+    ForeignUser(Peer),
     /// Upstream's, or the network's.
     #[error("upstream failed: {0}")]
     Upstream(#[from] Failure),
@@ -78,8 +82,9 @@ impl ProxyError {
             | Self::BodyTooLarge { .. }
             | Self::BuffersFull { .. }
             | Self::TooManyConnections { .. }
-            | Self::Stranger(_) => true,
-            Self::Refused(_)
+            | Self::ForeignUser(_) => true,
+            Self::Stranger(_)
+            | Self::Refused(_)
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
@@ -92,10 +97,11 @@ impl ProxyError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::BadRequest(_)
+            | Self::Stranger(_)
+            | Self::ForeignUser(_)
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
-            | Self::Refused(_)
-            | Self::Stranger(_) => "refused",
+            | Self::Refused(_) => "refused",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

@@ -20,6 +20,8 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// For `Allow` (RFC 9110 §10.2.1), which a 405 must carry.
     pub allow: Option<&'static str>,
+    /// For `WWW-Authenticate` (RFC 9110 §11.6.1), which a 401 must carry.
+    pub challenge: Option<&'static str>,
     /// Whether upstream may have seen the request.
     pub sent: Sent,
 }
@@ -56,7 +58,7 @@ impl Problem {
         help: impl Into<String>,
     ) -> Self {
         let (detail, help) = (detail.into(), help.into());
-        Self { status, code, detail, help, retry_after: None, allow: None, sent: Sent::No }
+        Self { status, code, detail, help, retry_after: None, allow: None, challenge: None, sent: Sent::No }
     }
 }
 

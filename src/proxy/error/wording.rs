@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use crate::{
     budget::{Cause, Refusal},
+    callers::Listener,
     http1::BadRequest,
     proxy::{
         error::{Problem, ProxyError},
@@ -17,6 +18,15 @@ impl ProxyError {
     pub fn problem(&self) -> Problem {
         match self {
             Self::BadRequest(bad) => bad_request(*bad),
+            Self::Stranger(stranger) => Problem {
+                challenge: stranger.challenge(),
+                ..Problem::refused(
+                    stranger.status(),
+                    stranger.code(),
+                    stranger.to_string(),
+                    stranger.help(Listener::Proxy),
+                )
+            },
             Self::SlowRequest(slow) => Problem::refused(
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-request",
@@ -76,7 +86,7 @@ impl ProxyError {
                     "reuse connections (a session in Python's requests), or raise limits.connections",
                 )
             },
-            Self::Stranger(_) => Problem::refused(
+            Self::ForeignUser(_) => Problem::refused(
                 StatusCode::FORBIDDEN,
                 "socket-user",
                 self.to_string(),

@@ -19,6 +19,7 @@ use crate::{
     auth::{Publisher, Session, State, Status, channel},
     bearer::Bearer,
     budget::{Budget, Policy},
+    callers::{self, Callers, Listener, Rules},
     clock::Clock,
     downstream::{Access, Listeners},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
@@ -50,8 +51,8 @@ fn only_what_speaks_against_the_session_is_a_sign() {
     }
 }
 
-const READ: &str = "GET /v1/account/list HTTP/1.1\r\nHost: a\r\n\r\n";
-const ORDER: &str = "POST /v1/order/placeorder HTTP/1.1\r\nHost: a\r\n\r\n";
+const READ: &str = "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const ORDER: &str = "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
 const MOVED: &str =
     "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://b.example/v1/x\r\nContent-Length: 0\r\n\r\n";
@@ -166,6 +167,11 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let proxy = Proxy {
             budget: Arc::new(budget),
             session,
+            callers: Callers::new(
+                Listener::Proxy,
+                Rules::default(),
+                &callers::Metrics::register(&registry).unwrap(),
+            ),
             api: Api::Tradovate,
             endpoints: Endpoints::new(),
             limits: Limits::default(),

@@ -174,7 +174,7 @@ impl Caller {
                 let (id, ticket) = self.ticket();
                 let (begin, end) = ticket.split_at(7);
                 let request = format!(
-                    "POST /v1/order/placeorder HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                    "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                      Transfer-Encoding: chunked\r\n\r\n7\r\n{begin}\r\n{:x}\r\n{end}\r\n0\r\n\r\n",
                     end.len()
                 );

@@ -131,23 +131,25 @@ fn bad_requests(proxy: &Proxy, witness: &mut Witness) {
     let key = "Authorization: Bearer callerCanary1b2c\r\n";
     let large = "x".repeat(2000);
     for request in [
-        format!("TRACE /v1/account/list HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
-        format!("CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n{key}\r\n"),
+        format!("TRACE /v1/account/list HTTP/1.1\r\nHost: localhost\r\n{key}\r\n"),
+        format!("CONNECT x:443 HTTP/1.1\r\nHost: localhost\r\n{key}\r\n"),
         format!(
-            "GET /v1/account/list HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{key}\r\n"
+            "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n{key}\r\n"
         ),
-        format!("GET /v1/a/../b HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
-        format!("GET /elsewhere HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
+        format!("GET /v1/a/../b HTTP/1.1\r\nHost: localhost\r\n{key}\r\n"),
+        format!("GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n{key}\r\n"),
         format!("GET /v1/account/list HTTP/1.1\r\n{key}\r\n"),
         format!(
-            "GET /v1/account/list HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n{key}\r\n"
+            "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n{key}\r\n"
         ),
-        format!("POST /v1/order/placeorder HTTP/1.1\r\nHost: x\r\n{key}Content-Length: 2000\r\n\r\n{large}"),
         format!(
-            "POST /v1/order/placeorder HTTP/1.1\r\nHost: x\r\n{key}Content-Length: 16\r\n\r\ncallerCanary1b2c"
+            "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n{key}Content-Length: 2000\r\n\r\n{large}"
         ),
-        format!("POST /v1/user/modifycredentials HTTP/1.1\r\nHost: x\r\n{key}\r\n"),
-        format!("GET /v1/account/list HTTP/1.1\r\nHost: x\r\n{key}X: {}\r\n\r\n", large.repeat(20)),
+        format!(
+            "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n{key}Content-Length: 16\r\n\r\ncallerCanary1b2c"
+        ),
+        format!("POST /v1/user/modifycredentials HTTP/1.1\r\nHost: localhost\r\n{key}\r\n"),
+        format!("GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n{key}X: {}\r\n\r\n", large.repeat(20)),
         format!("callerCanary1b2c\r\n{key}\r\n"),
     ] {
         let answer = exchange(proxy, &request);

@@ -11,7 +11,8 @@
 //!    its end.
 //! 2. The head is read, strictly ([`http1`]), and judged: may it ask this, and who answers? Policy goes by the
 //!    path and the table of endpoints, never by the method ([`proxy::route`], [`tradovate::Effect`]).
-//! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
+//! 3. The body is read, whole: upstream sees no byte of a request that is not all here. If it is an order, the guards
+//!    that the operator has set judge these very bytes ([`guard`]).
 //! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
 //!    request waits a bounded time, and then gets a 503 that says why.
 //! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
@@ -44,7 +45,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take · [`guard`]: what the operator does not let pass |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -52,9 +53,9 @@
 //! # What it deliberately does not do
 //!
 //! It repeats no order, follows no redirect but where the session itself moves, caches nothing, and alters neither
-//! query nor body. It decides nothing about trading. It is no general gateway: one process serves one user in one
-//! environment. It stores no password. And it protects nobody from whoever reaches its port: there are no caller keys
-//! yet, so it listens on loopback.
+//! query nor body. It decides nothing about trading, save what its operator does not let pass. It is no general
+//! gateway: one process serves one user in one environment. It stores no password. And it protects nobody from whoever
+//! reaches its port: there are no caller keys yet, so it listens on loopback.
 
 pub mod admin;
 pub mod app;
@@ -66,6 +67,7 @@ pub mod clock;
 pub mod config;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod guard;
 pub mod http1;
 pub mod hygiene;
 pub mod oauth2;

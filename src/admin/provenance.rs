@@ -37,9 +37,9 @@ impl Stranger {
             Self::AnotherHost => {
                 "use localhost or an address, or name the host in TRADOVATE_PROXY_ADMIN_HOSTS"
             }
-            Self::Page { .. } => "give orders with `tradovate-proxy session`, or with curl",
+            Self::Page { .. } => "give orders with the commands of `tradovate-proxy`, or with curl",
             Self::Remote => {
-                "run `tradovate-proxy session` on the machine, or in the container, that the proxy runs in"
+                "run `tradovate-proxy` on the machine, or in the container, that the proxy runs in"
             }
         }
     }

@@ -20,7 +20,9 @@ use crate::{
         advice::advice,
         authority::{Addressed, addressed},
         errand::Errand,
-        exposition, orders, page,
+        exposition,
+        kill::{self, Turn},
+        orders, page,
         status::{Report, SessionReport},
     },
     auth::Status,
@@ -32,14 +34,16 @@ pub(super) async fn respond(
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let errand = Errand::at(request.uri().path());
+    let (errand, turn) = (Errand::at(request.uri().path()), Turn::at(request.uri().path()));
     let mut response = match addressed(&request, &admin.facts.hosts) {
-        Addressed::Us => match errand {
-            Some(errand) => orders::answer(admin, peer, errand, request).await,
-            None => look(admin, &request),
+        Addressed::Us => match (errand, turn) {
+            (Some(errand), _) => orders::answer(admin, peer, errand, request).await,
+            (None, Some(turn)) => kill::answer(admin, peer, turn, request).await,
+            (None, None) => look(admin, &request),
         },
         // Not 421, which allows a client to send it again elsewhere (RFC 9110 §15.5.20): an order was refused.
         Addressed::Another if let Some(errand) = errand => orders::misdirected(admin, errand),
+        Addressed::Another if let Some(turn) = turn => kill::misdirected(turn),
         Addressed::Another => text(
             StatusCode::MISDIRECTED_REQUEST,
             "this is not the host you asked for: use localhost or an address, or name the host in \
@@ -64,7 +68,7 @@ fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
             return text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
-                 /session/acquire, /session/pause and /session/resume\n",
+                 /session/acquire, /session/pause, /session/resume, /guards/kill and /guards/release\n",
             );
         }
     };
@@ -147,7 +151,7 @@ fn retry_after(status: &Status, now: Timestamp) -> u64 {
     until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_string_pretty(value) {
         Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
         Err(error) => failed(&error),

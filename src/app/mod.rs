@@ -38,7 +38,7 @@ pub use error::AppError;
 pub use panics::report_panics;
 pub use sandbox::sandbox;
 pub use serve::{Launch, serve};
-pub use signals::{Hangups, Signals};
+pub use signals::{Hangups, Kills, Signals};
 pub use source::{Source, Tradovate};
 
 use crate::{
@@ -51,7 +51,8 @@ use crate::{
     budget::{self, Budget},
     clock::Clock,
     config::Config,
-    proxy::{self, Buffered, Proxy},
+    guard::{self, Guards, Sweeps},
+    proxy::{self, Buffered, Canceller, Proxy},
     server::Workers,
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
@@ -66,6 +67,8 @@ pub struct Seat {
     pub source: Source,
     /// Where the session is kept over restarts.
     pub vault: Vault,
+    /// Where the kill switch is kept over restarts.
+    pub marker: guard::Marker,
     /// What expiry is judged by.
     pub clock: Clock,
 }
@@ -79,6 +82,9 @@ pub struct App {
     renewer: Renewer<Source>,
     workers: Workers,
     session: Reader,
+    guards: Arc<Guards>,
+    canceller: Canceller,
+    sweeps: Sweeps,
     controls: Controls,
 }
 
@@ -104,6 +110,13 @@ impl App {
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
         };
+        let (guards, sweeps) = Guards::new(
+            seat.environment,
+            config.guards.clone(),
+            seat.marker.clone(),
+            guard::Metrics::register(&registry)?,
+            facts.clock.clone(),
+        );
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -113,6 +126,7 @@ impl App {
             seat: seat.source.seat(),
             budget: Arc::clone(&budget),
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
+            guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
@@ -125,6 +139,7 @@ impl App {
             limits: config.limits,
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
+            guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
@@ -132,10 +147,22 @@ impl App {
         };
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
         let upstream = upstream::Metrics::register(&registry)?;
-        let workers =
-            Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
+        let proxy = Arc::new(proxy);
+        let workers = Workers::start(config.workers.get(), &proxy, &connector, &upstream, config.drain)?;
+        let canceller = Canceller { proxy, connector, upstream };
+        let admin = Admin::new(session.clone(), console, budget, Arc::clone(&guards), registry, facts)?;
+        Ok(Self {
+            listener,
+            admin_listener,
+            admin,
+            renewer,
+            workers,
+            session,
+            guards,
+            canceller,
+            sweeps,
+            controls,
+        })
     }
 
     /// Where callers connect.
@@ -159,6 +186,11 @@ impl App {
         self.session.clone()
     }
 
+    /// What it does not let pass.
+    pub fn guards(&self) -> Arc<Guards> {
+        Arc::clone(&self.guards)
+    }
+
     /// What changes it while it runs.
     fn controls(&self) -> Controls {
         self.controls.clone()
@@ -177,6 +209,10 @@ impl App {
         };
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
         let mut admin = tokio::spawn(admin::serve(self.admin_listener, self.admin.clone(), ended(ending)));
+        // Neither ends before it is ended.
+        let mut guards = tokio::spawn(async move {
+            tokio::join!(self.guards.watch(), self.canceller.run(self.sweeps));
+        });
         let stop = async {
             stop.await;
             self.admin.drain();
@@ -185,6 +221,7 @@ impl App {
             served = self.workers.run(self.listener, stop) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
+            _ = &mut guards => return Err(AppError::Ended { part: "guards" }),
         };
         if broken_off > 0 {
             tracing::warn!(
@@ -192,6 +229,7 @@ impl App {
                 "broken off after the drain timeout; raise drain-timeout if that was work"
             );
         }
+        guards.abort();
         drop(end);
         settle(session, "session").await?;
         settle(admin, "admin").await

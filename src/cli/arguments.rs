@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 
 use crate::{
     admin,
-    cli::{Command, Exit, Extent, Sandbox, SessionOrder, complain, exit::EXIT_CODES},
+    cli::{Command, Exit, Extent, Sandbox, SessionOrder, Turn, complain, exit::EXIT_CODES, explain},
     config::{self, Flags, SETTINGS},
 };
 
@@ -20,6 +20,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
         Some(("status", matches)) => Command::Status(flags(matches)),
         Some(("session", matches)) => session(matches),
+        Some(("kill", matches)) => {
+            Command::Kill(Turn::Kill { cancel_working: matches.get_flag(CANCEL_WORKING) }, flags(matches))
+        }
+        Some(("release", matches)) => Command::Kill(Turn::Release, flags(matches)),
+        Some(("explain", matches)) => Command::Explain(explain::asked(matches), flags(matches)),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -75,6 +80,28 @@ fn parser() -> Parser {
                 .about("Have a running proxy renew its session, open one, lend its seat or take it back")
                 .subcommand_required(true)
                 .subcommands(ORDERS.iter().map(order_parser)),
+        )
+        .subcommand(
+            Parser::new("kill")
+                .about("Turn a running proxy's kill switch on: nothing passes but reads, cancels and liquidations")
+                .args(setting_flags(ADMIN_SETTINGS))
+                .arg(
+                    Arg::new(CANCEL_WORKING)
+                        .long(CANCEL_WORKING)
+                        .action(ArgAction::SetTrue)
+                        .help("Cancel all working orders too, protective stops among them"),
+                ),
+        )
+        .subcommand(
+            Parser::new("release")
+                .about("Turn a running proxy's kill switch off")
+                .args(setting_flags(ADMIN_SETTINGS)),
+        )
+        .subcommand(
+            Parser::new("explain")
+                .about("Say what would become of a request, and which rule decides: status 1 if it would be refused")
+                .args(explain::arguments())
+                .args(setting_flags(&[])),
         )
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
 }
@@ -220,6 +247,7 @@ const ADMIN_SETTINGS: &[&str] = &["admin-listen", "config"];
 const SANDBOX_SETTINGS: &[&str] =
     &["listen", "admin-listen", "config", "log", "log-format", "workers", "drain-timeout", "upstream-http2"];
 
+const CANCEL_WORKING: &str = "cancel-working";
 const API_ONLY: &str = "api-only";
 const API_LISTEN: &str = "api-listen";
 const API_TLS_LISTEN: &str = "api-tls-listen";
@@ -255,6 +283,16 @@ mod tests {
             let Ok(Command::Serve(flags)) = parsed(arguments) else { panic!("{arguments}") };
             assert_eq!(format!("{flags:?}"), r#"Flags({"listen": "127.0.0.1:1"})"#);
         }
+        let cancel_working = |arguments: &str| match parsed(arguments) {
+            Ok(Command::Kill(Turn::Kill { cancel_working }, _)) => cancel_working,
+            other => panic!("{other:?}"),
+        };
+        assert!(cancel_working("kill --cancel-working") && !cancel_working("kill"));
+        assert!(matches!(parsed("release"), Ok(Command::Kill(Turn::Release, _))));
+        assert!(matches!(
+            parsed("explain GET /v1/a --json --header A:b --env demo"),
+            Ok(Command::Explain(..))
+        ));
         assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
         assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
     }
@@ -279,6 +317,10 @@ mod tests {
             "session pause --until tomorrow",
             "session pause --for 30m --until 2026-11-23T08:00:00Z",
             "session resume --for 30m",
+            "release --cancel-working",
+            "kill --listen 127.0.0.1:1",
+            "explain GET",
+            "explain GET /v1/a --header X",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }

@@ -11,11 +11,15 @@
 //! tradovate-proxy healthcheck         ask a running proxy whether it is ready: for containers
 //! tradovate-proxy status              ask it how it stands: for people
 //! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
+//! tradovate-proxy kill, release       turn its kill switch on, and off
+//! tradovate-proxy explain METHOD PATH what would become of a request, and which rule decides
 //! ```
 
 mod arguments;
 mod exit;
+mod explain;
 mod health;
+mod kill;
 mod question;
 mod session;
 
@@ -26,7 +30,9 @@ use crate::config::{Config, Environment, Flags, Purpose};
 pub use self::{
     arguments::{Unparsed, parse},
     exit::Exit,
+    explain::{Explain, explain},
     health::healthcheck,
+    kill::{Turn, kill},
     session::{SessionOrder, session, status},
 };
 
@@ -45,6 +51,10 @@ pub enum Command {
     Status(Flags),
     /// Have a running proxy do something with its session.
     Session(SessionOrder, Flags),
+    /// Turn a running proxy's kill switch.
+    Kill(Turn, Flags),
+    /// Say what would become of a request.
+    Explain(Explain, Flags),
 }
 
 /// How the sandbox is run.

@@ -59,7 +59,7 @@ pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -
 }
 
 /// What a problem (RFC 9457) says, on a line of its own for the help.
-fn refusal(body: &str) -> Option<String> {
+pub(super) fn refusal(body: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Problem {
         detail: String,
@@ -69,7 +69,7 @@ fn refusal(body: &str) -> Option<String> {
     Some([detail, help].map(|text| text.replace(char::is_control, " ")).join("\n  "))
 }
 
-fn table(rows: &[Row]) -> String {
+pub(super) fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut out, (label, text)| {
         // Writing to a String cannot fail.

@@ -16,6 +16,8 @@ pub enum Applies {
     ToPolicy,
     /// At once, by other limits on what is sent.
     ToBudget,
+    /// At once, by other trading guards.
+    ToGuards,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -65,6 +67,7 @@ impl Config {
             policy,
             budget,
             log,
+            guards,
             values,
             environment: _,
             listen: _,
@@ -95,6 +98,9 @@ impl Config {
         if difference.has(Applies::ToBudget) {
             *budget = new.budget;
         }
+        if difference.has(Applies::ToGuards) {
+            *guards = new.guards;
+        }
         if difference.has(Applies::ToLog) {
             *log = new.log;
         }
@@ -123,6 +129,8 @@ fn applies(setting: &Setting) -> Applies {
         Applies::ToBudget
     } else if is_in(&POLICY, setting) {
         Applies::ToPolicy
+    } else if is_in(&GUARDS, setting) {
+        Applies::ToGuards
     } else if is_in(&SOURCE, setting) {
         Applies::ToSource
     } else {
@@ -182,6 +190,17 @@ static POLICY: [&Setting; 7] = [
     &s::SESSION_HOLD_OFF,
 ];
 
+static GUARDS: [&Setting; 8] = [
+    &s::GUARDS_MODE,
+    &s::GUARDS_ACCOUNTS,
+    &s::GUARDS_SYMBOLS,
+    &s::GUARDS_ORDER_TYPES,
+    &s::GUARDS_MAX_QUANTITY,
+    &s::GUARDS_ORDERS_PER_MINUTE,
+    &s::GUARDS_KILL_FILE,
+    &s::GUARDS_KILL_CANCELS,
+];
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -214,7 +233,7 @@ mod tests {
 
     #[test]
     fn each_change_takes_effect_where_it_can() {
-        use Applies::{AtRestart, ToLog, ToPolicy, ToSource};
+        use Applies::{AtRestart, ToGuards, ToLog, ToPolicy, ToSource};
 
         let running = load(&[]);
         for (changes, expected) in [
@@ -226,6 +245,17 @@ mod tests {
             (vec![("TRADOVATE_DEVICE_ID", "new")], vec![("credentials.device-id", ToSource)]),
             (vec![("TRADOVATE_CID", "9")], vec![("credentials.cid", ToSource)]),
             (vec![("TRADOVATE_PROXY_LOG", "debug")], vec![("log", ToLog)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_MODE", "cancel-only")], vec![("guards.mode", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_ACCOUNTS", "DEMO1")], vec![("guards.accounts", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_SYMBOLS", "ES*")], vec![("guards.symbols", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_ORDER_TYPES", "Limit")], vec![("guards.order-types", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_MAX_QUANTITY", "2")], vec![("guards.max-quantity", ToGuards)]),
+            (
+                vec![("TRADOVATE_PROXY_GUARDS_ORDERS_PER_MINUTE", "9")],
+                vec![("guards.orders-per-minute", ToGuards)],
+            ),
+            (vec![("TRADOVATE_PROXY_GUARDS_KILL_FILE", "/x/kill")], vec![("guards.kill-file", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_KILL_CANCELS", "yes")], vec![("guards.kill-cancels", ToGuards)]),
             (vec![("TRADOVATE_PROXY_SESSION_ON_KICK", "yield")], vec![("session.on-kick", ToPolicy)]),
             (vec![("TRADOVATE_PROXY_SESSION_YIELD_FOR", "2h")], vec![("session.yield-for", ToPolicy)]),
             (vec![("TRADOVATE_PROXY_SESSION_RENEW_MARGIN", "5m")], vec![("session.renew-margin", ToPolicy)]),
@@ -327,7 +357,8 @@ mod tests {
 
     #[test]
     fn no_setting_is_in_two_places() {
-        let listed: Vec<_> = SEAT.iter().chain(&SOURCE).chain(&POLICY).map(|setting| setting.key).collect();
+        let listed: Vec<_> =
+            SEAT.iter().chain(&SOURCE).chain(&POLICY).chain(&GUARDS).map(|setting| setting.key).collect();
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
         assert_eq!(unique.len(), listed.len());
     }

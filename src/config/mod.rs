@@ -32,6 +32,7 @@ mod credentials;
 mod difference;
 mod environment;
 mod file;
+mod guards;
 pub mod handover;
 mod layers;
 mod look;
@@ -58,6 +59,7 @@ use crate::{
     auth::{RenewalPolicy, Store},
     budget::Policy,
     config::layers::{Layers, Value},
+    guard,
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
@@ -128,6 +130,8 @@ pub struct Config {
     pub trusted_hosts: Vec<String>,
     /// Content types of request bodies accepted besides `application/json`, lower case, without parameters.
     pub content_types: Vec<String>,
+    /// What is not let pass.
+    pub guards: guard::Rules,
     values: Vec<Value>,
     exposed: Vec<Exposed>,
 }
@@ -225,6 +229,7 @@ impl Config {
             content_types: layers
                 .optional(&s::CONTENT_TYPES, |text| value::list(text, "type/subtype", value::is_content_type))
                 .unwrap_or_default(),
+            guards: guards::rules(layers),
             values: Vec::new(),
             exposed: Vec::new(),
         }

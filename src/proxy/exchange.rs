@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::{
+    guard,
     hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
@@ -56,6 +57,12 @@ async fn serve(
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    // Held to the end: whoever switches everything off waits for what had passed before.
+    let _pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
+        let caller = stream.peer_addr().map_or_else(|_| "gone".to_owned(), |peer| peer.to_string());
+        let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
+        tracing::warn!(caller, guard, operation, "a guard refused a request");
+    })?;
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
@@ -83,6 +90,18 @@ async fn serve(
             inbound.release_body();
             pass_on(answer, &mut outbound, observation).await
         }
+    }
+}
+
+/// The request as the guards judge it: the very bytes that are forwarded.
+fn guarded<'a>(head: &'a Head, route: &Route<'a>, body: &'a [u8]) -> guard::Request<'a> {
+    guard::Request {
+        endpoint: route.endpoint,
+        is_local: matches!(route.by, Answerer::Proxy(_)),
+        method: head.read.method(&head.bytes),
+        target: route.target,
+        fields: head.read.fields(&head.bytes),
+        body,
     }
 }
 
@@ -181,6 +200,7 @@ impl Worker {
             to_head: head.is_some_and(|head| head.read.method(&head.bytes) == "HEAD"),
             keep_alive: head.is_some_and(|head| head.read.keep_alive()),
             draining: &self.draining,
+            environment: self.proxy.guards.environment(),
             patience: self.proxy.timeouts.body_idle,
             date: self.proxy.clock.wall(),
             remaining: None,
@@ -191,4 +211,4 @@ impl Worker {
 }
 
 /// Who sends a request, as long as there is one kind of caller.
-const CALLER: &str = "local";
+pub(super) const CALLER: &str = "local";

@@ -6,6 +6,7 @@
 //!   (every 5 s; twice the same)              └ difference ─┬ credentials ──▶ Change::Source ─▶ renewer
 //!                                                          ├ session.… ────▶ Change::Policy ─▶ renewer
 //!                                                          ├ budget.… ─────▶ the limits
+//!                                                          ├ guards.… ─────▶ the trading guards
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -29,6 +30,7 @@ use crate::{
     budget::Budget,
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
+    guard::Guards,
     telemetry::Verbosity,
 };
 
@@ -53,6 +55,7 @@ pub(super) struct Controls {
     /// To the count of what is sent.
     pub(super) budget: Arc<Budget>,
     pub(super) metrics: Metrics,
+    pub(super) guards: Arc<Guards>,
     pub(super) clock: Clock,
 }
 
@@ -141,6 +144,9 @@ impl Reload {
         }
         if difference.has(Applies::ToBudget) {
             self.controls.budget.set(next.budget);
+        }
+        if difference.has(Applies::ToGuards) {
+            self.controls.guards.adopt(next.guards.clone());
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

@@ -21,6 +21,7 @@ use super::{watch::INTERVAL, *};
 use crate::{
     auth::{OnKick, fingerprint::FingerprintKey},
     config::{Flags, Purpose},
+    guard::Guards,
     telemetry::{Format, adjustable},
 };
 
@@ -71,6 +72,7 @@ impl Stage {
             seat: source_of(&config).seat(),
             budget: Arc::new(Budget::new(config.budget, clock.clone())),
             metrics: Metrics::register(&stage.registry, clock.now()).unwrap(),
+            guards: Guards::open(&stage.registry, &clock),
             clock,
         };
         let reload = Reload::new(Launch { config, look: reading.look, sources, verbosity }, controls);

@@ -9,7 +9,7 @@ pub(super) use self::problem::outcome_name;
 pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
-    budget,
+    budget, guard,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
@@ -33,6 +33,9 @@ pub enum ProxyError {
     /// The caller's fault: what it asks for.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The operator does not want it: a guard.
+    #[error(transparent)]
+    Guarded(#[from] guard::Refusal),
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
@@ -75,6 +78,7 @@ impl ProxyError {
             | Self::BuffersFull { .. }
             | Self::TooManyConnections { .. } => true,
             Self::Refused(_)
+            | Self::Guarded(_)
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
@@ -89,6 +93,7 @@ impl ProxyError {
             Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
                 "refused"
             }
+            Self::Guarded(_) => "guarded",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

@@ -12,6 +12,7 @@ use tradovate_proxy::{
     auth::{Reader, State, Vault},
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
+    guard::Marker,
     sandbox::CREDENTIALS,
 };
 
@@ -95,8 +96,9 @@ impl Setup {
         }
         let environment = Environment::from_iter(self.settings);
         let config = Config::load(Purpose::Serve, &Flags::default(), &environment).unwrap();
+        let marker = self.state.clone().map_or(Marker::Nowhere, Marker::In);
         let vault = self.state.map_or(Vault::Memory, |directory| Vault::open(&directory).unwrap());
-        let app = App::bind(&config, seat(&config, vault, self.clock)).await.unwrap();
+        let app = App::bind(&config, seat(&config, vault, marker, self.clock)).await.unwrap();
         let (address, admin) = (app.listen().unwrap(), app.admin_listen().unwrap());
         let session = app.session();
         let (stop, stopped) = oneshot::channel();
@@ -118,9 +120,9 @@ impl Setup {
     }
 }
 
-fn seat(config: &Config, vault: Vault, clock: Clock) -> Seat {
+fn seat(config: &Config, vault: Vault, marker: Marker, clock: Clock) -> Seat {
     let source = Source::new(config, &clock).unwrap();
-    Seat { environment: "demo", source, vault, clock }
+    Seat { environment: config.environment.name(), source, vault, marker, clock }
 }
 
 impl Proxy {

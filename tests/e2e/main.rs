@@ -5,7 +5,7 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
+//! never reaches upstream; [`guards`], what the operator does not let pass; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
 //! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
 //! [`abuse`], those who take too much; [`stock_clients`], those that log in by themselves; [`observability`];
 //! [`budget`], how many requests; and [`other_api`], in front of another API than Tradovate's.
@@ -23,6 +23,7 @@ mod budget;
 mod clocks;
 mod doubts;
 mod forwarding;
+mod guards;
 mod headers;
 mod hosts;
 mod load;

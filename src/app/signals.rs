@@ -99,6 +99,6 @@ impl Kills {
         while self.0.recv().await.is_some() {
             guards.kill(Cause::Signal, Cancels::AsSet).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -85,7 +85,7 @@ impl Named {
     ///
     /// # Errors
     /// When it cannot be judged.
-    pub(super) fn read(rules: &Rules, form: &Form, request: &Request<'_>) -> Result<Self, Flaw> {
+    pub(super) fn read(rules: &Rules, form: Form, request: &Request<'_>) -> Result<Self, Flaw> {
         let order = object(request)?;
         let mut named = Self::default();
         named.collect(rules, &order, Depth::Body)?;

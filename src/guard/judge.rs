@@ -175,13 +175,13 @@ fn order(rules: &Rules, request: &Request<'_>) -> Result<Option<Named>, Flaw> {
         Form::Liquidate if rules.accounts.is_none() => Ok(None),
         Form::Liquidate => {
             let rules = Rules { accounts: rules.accounts.clone(), ..Rules::default() };
-            let named = Named::read(&rules, &Form::Liquidate, request)?;
+            let named = Named::read(&rules, Form::Liquidate, request)?;
             let Named { account_specs, account_ids, .. } = named;
             Ok(Some(Named { account_specs, account_ids, ..Named::default() }))
         }
         Form::Unknown => Err(Flaw::Unknown),
         form @ (Form::Place | Form::PlaceOco | Form::PlaceOso | Form::Modify | Form::StartStrategy) => {
-            Named::read(rules, &form, request).map(Some)
+            Named::read(rules, form, request).map(Some)
         }
     }
 }

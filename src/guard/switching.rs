@@ -92,13 +92,11 @@ impl Guards {
         self.switch.order(None, self.clock.now());
         drop(marker);
         self.show();
-        match self.switch.cause() {
-            Some(cause) => Err(NotReleased::File(cause)),
-            None => {
-                tracing::warn!("the kill switch is off: the other guards decide again");
-                Ok(())
-            }
+        if let Some(cause) = self.switch.cause() {
+            return Err(NotReleased::File(cause));
         }
+        tracing::warn!("the kill switch is off: the other guards decide again");
+        Ok(())
     }
 
     /// Puts other rules into force.
@@ -106,7 +104,7 @@ impl Guards {
         let before = self.rules.load_full();
         if before.kill_file != rules.kill_file {
             // Nobody has looked there yet, and what is not known is there.
-            let unclear = rules.kill_file.as_ref().and(Sight::Unclear.cause());
+            let unclear = rules.kill_file.as_ref().and_then(|_| Sight::Unclear.cause());
             self.switch.found(unclear, self.clock.now());
         }
         self.rules.store(Arc::new(rules));
@@ -126,14 +124,14 @@ impl Guards {
     pub(super) async fn look_at(&self, path: &Path) {
         let owned = path.to_owned();
         let mut looking = spawn_blocking(move || look(&owned));
-        let sight = match timeout(DISK, &mut looking).await {
-            Ok(sight) => sight.unwrap_or(Sight::Unclear),
-            Err(_) => {
-                self.saw(path, Sight::Unclear).await;
-                // One thread may hang there, and no more.
-                looking.await.unwrap_or(Sight::Unclear)
-            }
+        let sight = if let Ok(sight) = timeout(DISK, &mut looking).await {
+            sight
+        } else {
+            self.saw(path, Sight::Unclear).await;
+            // One thread may hang there, and no more.
+            looking.await
         };
+        let sight = sight.unwrap_or(Sight::Unclear);
         self.saw(path, sight).await;
     }
 
@@ -147,7 +145,7 @@ impl Guards {
         match (sight.cause(), self.switch.cause()) {
             (Some(cause), _) => tracing::warn!("the kill switch is on {cause}: {}", cause.help()),
             (None, Some(cause)) => {
-                tracing::warn!("the kill file is gone, and the kill switch stays on {cause}")
+                tracing::warn!("the kill file is gone, and the kill switch stays on {cause}");
             }
             (None, None) => tracing::warn!("the kill file is gone, and the kill switch off"),
         }

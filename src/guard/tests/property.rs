@@ -118,19 +118,16 @@ fn without_texts(value: Value) -> Value {
         Value::Object(members) => Value::Object(
             members
                 .into_iter()
-                .map(|(key, value)| match value {
-                    Value::String(_) if key != "params" && !key.to_lowercase().contains("qty") => {
-                        (key, Value::Null)
-                    }
-                    value => (key, without_texts(value)),
+                .map(|(key, value)| {
+                    let is_idle = value.is_string() && key != "params" && !key.to_lowercase().contains("qty");
+                    (key, if is_idle { Value::Null } else { without_texts(value) })
                 })
                 .collect(),
         ),
-        Value::Array(list) => Value::Array(
-            list.into_iter()
-                .map(|value| if value.is_string() { Value::Null } else { without_texts(value) })
-                .collect(),
-        ),
-        other => other,
+        Value::Array(list) => {
+            let list = list.into_iter().filter(|value| !value.is_string());
+            Value::Array(list.map(without_texts).collect())
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
     }
 }

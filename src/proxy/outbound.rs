@@ -269,6 +269,7 @@ pub(crate) async fn pass_on(
         to_head,
         keep_alive: true,
         draining: &draining,
+        environment: "demo",
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
         remaining: None,

@@ -12,7 +12,8 @@
 //! 2. The head is read, strictly ([`http1`]), and judged: may they who sent it call at all ([`callers`]), may it ask
 //!    this, and who answers? Policy goes by the path and the table of endpoints, never by the method
 //!    ([`proxy::route`], [`tradovate::Effect`]).
-//! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
+//! 3. The body is read, whole: upstream sees no byte of a request that is not all here. If it is an order, the guards
+//!    that the operator has set judge these very bytes ([`guard`]).
 //! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
 //!    request waits a bounded time, and then gets a 503 that says why.
 //! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
@@ -45,7 +46,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`budget`]: how many requests Tradovate will still take |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`guard`]: what the operator does not let pass · [`budget`]: how many requests Tradovate will still take |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -53,8 +54,9 @@
 //! # What it deliberately does not do
 //!
 //! It repeats no order, follows no redirect but where the session itself moves, caches nothing, and alters neither
-//! query nor body. It decides nothing about trading. It is no general gateway: one process serves one user in one
-//! environment. It stores no password. And without [caller keys](callers) it asks no program of this machine who it is.
+//! query nor body. It decides nothing about trading, save what its operator does not let pass. It is no general
+//! gateway: one process serves one user in one environment. It stores no password. And without [caller keys](callers)
+//! it asks no program of this machine who it is.
 
 pub mod admin;
 pub mod app;
@@ -68,6 +70,7 @@ pub mod config;
 pub mod downstream;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod guard;
 pub mod http1;
 pub mod hygiene;
 pub mod oauth2;

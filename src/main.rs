@@ -29,6 +29,8 @@ fn run() -> Exit {
         Command::Status(flags) => cli::status(&flags, &environment),
         Command::Session(order, flags) => cli::session(&order, &flags, &environment),
         Command::Key(name) => cli::key(&name),
+        Command::Kill(turn, flags) => cli::kill(turn, &flags, &environment),
+        Command::Explain(asked, flags) => cli::explain(&asked, &flags, &environment),
         Command::Serve(flags) => {
             start(Sources { purpose: Purpose::Serve, flags, environment }, async |launch| {
                 app::serve(launch).await

@@ -166,6 +166,7 @@ async fn proxy(
             Hosts::Fixed(format!("http://{api}").parse()?),
         )?,
         vault: Vault::Memory,
+        marker: tradovate_proxy::guard::Marker::Nowhere,
         clock: Clock::system(),
     };
     let app = App::bind(&config, seat).await?;

@@ -8,6 +8,7 @@
 //! | `/readyz` | 200 while a token is live; else, or while the process drains, 503 with the reason in one line and `Retry-After` |
 //! | `/status` | everything known of the session, as JSON |
 //! | `/metrics` | Prometheus text |
+//! | `POST /guards/kill`, `release` | the kill switch afterwards, and what became of working orders |
 //! | `POST /session/renew`, `acquire`, `pause`, `resume` | the session afterwards, or why not |
 //!
 //! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
@@ -22,6 +23,7 @@ mod admission;
 mod advice;
 mod errand;
 mod exposition;
+mod kill;
 mod orders;
 mod page;
 mod problem;
@@ -55,12 +57,14 @@ use crate::{
     callers::{Callers, Reach},
     clock::Clock,
     downstream::{Accepted, Addresses, Listeners},
+    guard::Guards,
     origin::Origin,
 };
 
 use self::admission::Ends;
 pub use self::{
     errand::{BadSpan, span},
+    kill::SwitchReport,
     rows::Row,
     status::{Report, SessionReport},
 };
@@ -74,6 +78,7 @@ struct Inner {
     reader: auth::Reader,
     console: Console,
     budget: Arc<Budget>,
+    guards: Arc<Guards>,
     registry: Registry,
     facts: Facts,
     started: Instant,
@@ -114,12 +119,13 @@ impl Admin {
         reader: auth::Reader,
         console: Console,
         budget: Arc<Budget>,
+        guards: Arc<Guards>,
         registry: Registry,
         facts: Facts,
     ) -> Result<Self, prometheus::Error> {
         exposition::register(&registry)?;
         let (started, draining) = (Instant::now(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { reader, console, budget, registry, facts, started, draining })))
+        Ok(Self(Arc::new(Inner { reader, console, budget, guards, registry, facts, started, draining })))
     }
 
     /// Says from now on that this process is not ready: it was told to stop, and a load balancer should send its

@@ -1,6 +1,6 @@
 //! `POST /session/…`: an operator's order, from the request to the answer.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header::CONTENT_TYPE};
@@ -47,6 +47,17 @@ async fn understood(
     errand: Errand,
     request: Request<Incoming>,
 ) -> Result<Order, Refusal> {
+    let (query, body) = received(ends, caller, request).await?;
+    let state = admin.reader.status().state;
+    Ok(errand.order(query.as_deref(), &body, &admin.facts.clock, state)?)
+}
+
+/// The words of an order, if `caller` may give one: its query and its body.
+pub(super) async fn received(
+    ends: &Ends,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<(Option<String>, Bytes), Refusal> {
     if request.method() != Method::POST {
         return Err(Refusal::Method);
     }
@@ -58,9 +69,7 @@ async fn understood(
         return Err(Refusal::ContentType);
     }
     let (head, body) = request.into_parts();
-    let body = read(body).await?;
-    let state = admin.reader.status().state;
-    Ok(errand.order(head.uri.query(), &body, &admin.facts.clock, state)?)
+    Ok((head.uri.query().map(str::to_owned), read(body).await?))
 }
 
 /// A page may send other types across origins without asking first (Fetch §2.2.2), and so without a trace where
@@ -96,20 +105,23 @@ async fn give(console: Console, caller: Caller, errand: Errand, order: Order) ->
 /// What is answered to an order that was not carried out; logged unless [`give`] has done so.
 fn refuse(admin: &Inner, errand: Errand, refusal: &Refusal) -> Problem {
     let name = errand.name();
+    note(refusal, &format_args!("{name} the session"));
+    let clock = &admin.facts.clock;
+    refusal.problem(errand.terms(), clock.now(), |at| times::shown(clock, at))
+}
+
+/// Logs that an order was not carried out, unless that has been done.
+pub(super) fn note(refusal: &Refusal, to: &dyn Display) {
     match refusal {
         // Somebody tries what must not succeed.
-        Refusal::Remote => tracing::warn!(%refusal, "an order to {name} the session was refused"),
+        Refusal::Remote => tracing::warn!(%refusal, "an order to {to} was refused"),
         Refusal::Declined(_) => {}
         Refusal::Method
         | Refusal::ContentType
         | Refusal::BodyTooLarge
         | Refusal::BodyIncomplete
-        | Refusal::Terms(_) => {
-            tracing::info!(%refusal, "an order to {name} the session was not understood");
-        }
+        | Refusal::Terms(_) => tracing::info!(%refusal, "an order to {to} was not understood"),
     }
-    let clock = &admin.facts.clock;
-    refusal.problem(errand, clock.now(), |at| times::shown(clock, at))
 }
 
 /// Largest body, in bytes: the terms of an order are one line.

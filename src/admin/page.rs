@@ -56,7 +56,8 @@ td { overflow-wrap: anywhere }
 ";
 
 const FOOT: &str = "<p><a href=/status>status</a> · <a href=/metrics>metrics</a> · <a href=/readyz>readyz</a> · \
-<a href=/livez>livez</a>\n<p>To change anything: <code>tradovate-proxy session renew | acquire | pause | resume</code>\n";
+<a href=/livez>livez</a>\n<p>To change anything: <code>tradovate-proxy session renew | acquire | pause | resume</code>, or <code>tradovate-proxy kill | \
+release</code>\n";
 
 #[cfg(test)]
 mod tests {

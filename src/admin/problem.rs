@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    admin::errand::{BadTerms, Errand},
+    admin::errand::BadTerms,
     auth::Declined,
     callers::{Listener, Stranger},
 };
@@ -42,10 +42,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What is answered to `errand` at `now`; `shown` makes an instant of the session one that people read.
+    /// What is answered at `now` to an order that takes these `terms`; `shown` makes an instant of the session one that people read.
     pub(super) fn problem(
         &self,
-        errand: Errand,
+        terms: &'static str,
         now: Timestamp,
         shown: impl Fn(Timestamp) -> Timestamp,
     ) -> Problem {
@@ -71,7 +71,7 @@ impl Refusal {
                 "content-type",
                 "with curl: --json instead of -d; or put the term into the query",
             ),
-            Self::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", errand.terms()),
+            Self::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", terms),
             Self::BodyIncomplete => {
                 problem(StatusCode::BAD_REQUEST, "body-incomplete", "send the body whole, and at once")
             }
@@ -80,7 +80,7 @@ impl Refusal {
                 "not-paused",
                 "pause it with an end: POST /session/pause?for=30m",
             ),
-            Self::Terms(_) => problem(StatusCode::BAD_REQUEST, "bad-terms", errand.terms()),
+            Self::Terms(_) => problem(StatusCode::BAD_REQUEST, "bad-terms", terms),
             Self::Declined(declined) => declined_problem(declined, now, shown),
         }
     }
@@ -145,7 +145,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
         Self { status, code, detail, help, retry_after: None, allow: None, challenge: None }
     }
 

@@ -18,7 +18,9 @@ use crate::{
         admission::{Ends, admit},
         advice::advice,
         errand::Errand,
-        exposition, orders, page,
+        exposition,
+        kill::{self, Turn},
+        orders, page,
         problem::Problem,
         status::{Report, SessionReport},
     },
@@ -28,12 +30,18 @@ use crate::{
 
 /// The answer to `request`. What `HEAD` must not have, hyper leaves out.
 pub(super) async fn respond(admin: &Inner, ends: &Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let errand = Errand::at(request.uri().path());
-    let mut response = match (admit(admin, ends, &request), errand) {
-        (Ok(caller), Some(errand)) => orders::answer(admin, ends, &caller, errand, request).await,
-        (Ok(_), None) => look(admin, &request),
-        (Err(Stranger::NoKey | Stranger::WrongKey), None) if is_probe(&request) => probe(admin, &request),
-        (Err(stranger), errand) => turn_away(stranger, errand),
+    let (errand, turn) = (Errand::at(request.uri().path()), Turn::at(request.uri().path()));
+    let mut response = match admit(admin, ends, &request) {
+        Ok(caller) => match (errand, turn) {
+            (Some(errand), _) => orders::answer(admin, ends, &caller, errand, request).await,
+            (None, Some(turn)) => kill::answer(admin, ends, &caller, turn, request).await,
+            (None, None) => look(admin, &request),
+        },
+        Err(Stranger::NoKey | Stranger::WrongKey) if is_probe(&request) => probe(admin, &request),
+        Err(stranger) => {
+            let order = errand.map(|errand| format!("{} the session", errand.name()));
+            turn_away(stranger, order.or_else(|| turn.map(|turn| turn.what().to_owned())))
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -53,10 +61,11 @@ fn probe<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
     answer.map(|_| Full::from(word))
 }
 
-fn turn_away(stranger: Stranger, errand: Option<Errand>) -> Response<Full<Bytes>> {
-    if let Some(errand) = errand {
+/// Tells somebody who may not call, and who had this `order` to give.
+fn turn_away(stranger: Stranger, order: Option<String>) -> Response<Full<Bytes>> {
+    if let Some(order) = order {
         // Somebody tries what must not succeed.
-        tracing::warn!(%stranger, "an order to {} the session was refused", errand.name());
+        tracing::warn!(%stranger, "an order to {order} was refused");
     } else {
         tracing::debug!(%stranger, "turned away");
     }
@@ -74,7 +83,7 @@ fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
             return text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
-                 /session/acquire, /session/pause and /session/resume\n",
+                 /session/acquire, /session/pause, /session/resume, /guards/kill and /guards/release\n",
             );
         }
     };
@@ -157,7 +166,7 @@ fn retry_after(status: &Status, now: Timestamp) -> u64 {
     until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_string_pretty(value) {
         Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
         Err(error) => failed(&error),

@@ -21,7 +21,11 @@ impl Report {
             (false, false) => "no: every request is answered 503",
         };
         let mut rows = vec![("serving", serving.to_owned())];
+        if self.guards.kill.engaged {
+            rows.push(("kill switch", self.guards.kill.line()));
+        }
         rows.extend(self.session.rows());
+        rows.push(("guards", self.guards.line()));
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
         rows.push(("callers", format!("{}, {}", urls(self.tls, &self.listen), guard(&self.access.proxy))));
         rows.push((
@@ -124,6 +128,6 @@ fn span(span: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_secs(span.as_secs()))
 }
 
-fn printable(rows: Vec<Row>) -> Vec<Row> {
+pub(super) fn printable(rows: Vec<Row>) -> Vec<Row> {
     rows.into_iter().map(|(label, text)| (label, text.replace(char::is_control, " "))).collect()
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     admin::{Inner, advice::advice, times},
     auth::{OnKick, State},
-    budget,
+    budget, guard,
 };
 
 /// One look at everything. Borrows nothing secret: of the session only its instants, its generation and its
@@ -33,6 +33,7 @@ pub struct Report {
     pub(super) draining: bool,
     pub(super) session: SessionReport,
     pub(super) budget: budget::Report,
+    pub(super) guards: guard::Report,
     pub(super) clock_skew_seconds: Option<i64>,
     pub(super) store_trouble: Option<String>,
 }
@@ -108,6 +109,7 @@ impl Report {
             draining: admin.is_draining(),
             session: SessionReport::of(admin),
             budget: admin.budget.report(),
+            guards: admin.guards.report(),
             clock_skew_seconds: status.clock_skew_seconds,
             store_trouble: status.store_trouble,
         }

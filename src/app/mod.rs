@@ -36,7 +36,7 @@ pub use error::AppError;
 pub use panics::report_panics;
 pub use sandbox::sandbox;
 pub use serve::{Launch, serve};
-pub use signals::{Hangups, Signals};
+pub use signals::{Hangups, Kills, Signals};
 pub use source::{Source, Tradovate};
 
 use crate::{
@@ -51,7 +51,8 @@ use crate::{
     clock::Clock,
     config::Config,
     downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
-    proxy::{self, Buffered, Proxy},
+    guard::{self, Guards, Sweeps},
+    proxy::{self, Buffered, Canceller, Proxy},
     server::Workers,
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
@@ -66,6 +67,8 @@ pub struct Seat {
     pub source: Source,
     /// Where the session is kept over restarts.
     pub vault: Vault,
+    /// Where the kill switch is kept over restarts.
+    pub marker: guard::Marker,
     /// What expiry is judged by.
     pub clock: Clock,
 }
@@ -79,6 +82,9 @@ pub struct App {
     renewer: Renewer<Source>,
     workers: Workers,
     session: Reader,
+    guards: Arc<Guards>,
+    canceller: Canceller,
+    sweeps: Sweeps,
     controls: Controls,
 }
 
@@ -120,6 +126,13 @@ impl App {
         };
         warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
         warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
+        let (guards, sweeps) = Guards::new(
+            seat.environment,
+            config.guards.clone(),
+            seat.marker.clone(),
+            guard::Metrics::register(&registry)?,
+            facts.clock.clone(),
+        );
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -132,6 +145,7 @@ impl App {
             callers: facts.callers.clone(),
             operators: facts.operators.clone(),
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
+            guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
         };
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
@@ -145,6 +159,7 @@ impl App {
             limits: config.limits,
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
+            guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
@@ -152,10 +167,22 @@ impl App {
         };
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
         let upstream = upstream::Metrics::register(&registry)?;
-        let workers =
-            Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls })
+        let proxy = Arc::new(proxy);
+        let workers = Workers::start(config.workers.get(), &proxy, &connector, &upstream, config.drain)?;
+        let canceller = Canceller { proxy, connector, upstream };
+        let admin = Admin::new(session.clone(), console, budget, Arc::clone(&guards), registry, facts)?;
+        Ok(Self {
+            listeners,
+            admin_listeners,
+            admin,
+            renewer,
+            workers,
+            session,
+            guards,
+            canceller,
+            sweeps,
+            controls,
+        })
     }
 
     /// Where callers connect.
@@ -179,6 +206,11 @@ impl App {
         self.session.clone()
     }
 
+    /// What it does not let pass.
+    pub fn guards(&self) -> Arc<Guards> {
+        Arc::clone(&self.guards)
+    }
+
     /// What changes it while it runs.
     fn controls(&self) -> Controls {
         self.controls.clone()
@@ -197,6 +229,10 @@ impl App {
         };
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
         let mut admin = tokio::spawn(admin::serve(self.admin_listeners, self.admin.clone(), ended(ending)));
+        // Neither ends before it is ended.
+        let mut guards = tokio::spawn(async move {
+            tokio::join!(self.guards.watch(), self.canceller.run(self.sweeps));
+        });
         let stop = async {
             stop.await;
             self.admin.drain();
@@ -205,6 +241,7 @@ impl App {
             served = self.workers.run(self.listeners, stop) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
+            _ = &mut guards => return Err(AppError::Ended { part: "guards" }),
         };
         if broken_off > 0 {
             tracing::warn!(
@@ -212,6 +249,7 @@ impl App {
                 "broken off after the drain timeout; raise drain-timeout if that was work"
             );
         }
+        guards.abort();
         drop(end);
         settle(session, "session").await?;
         settle(admin, "admin").await

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{App, AppError, Hangups, Seat, Signals, Source},
+    app::{App, AppError, Hangups, Kills, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
     config::Config,
     downstream::{Address, Addresses},
+    guard::Marker,
     sandbox::{CREDENTIALS, EDGETAG, Face, Options, Rules, Sandbox, StartError},
     tradovate::{Environment, Hosts},
 };
@@ -22,6 +23,7 @@ use crate::{
 pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppError> {
     let signals = Signals::listen()?;
     tokio::spawn(hear(Hangups::listen()?));
+    let kills = Kills::listen()?;
     // One clock for both: who advances the broker's time advances the proxy's.
     let clock = Clock::simulated_from_now();
     let options = Options {
@@ -41,6 +43,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
             let app = App::bind(config, seat(config, &sandbox, clock)?).await?;
             let scheme = if config.listening.tls.is_some() { "https" } else { "http" };
             cli::print(&banner(&sandbox, Some((scheme, &app))));
+            tokio::spawn(kills.heed(app.guards()));
             tokio::select! {
                 ended = app.run(signals.clone().first()) => ended,
                 () = signals.clone().second() => return Ok(()),
@@ -86,6 +89,7 @@ fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppErr
         )?,
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
+        marker: Marker::Nowhere,
         clock,
     })
 }

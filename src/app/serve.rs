@@ -1,10 +1,11 @@
 //! `serve`: the proxy in front of Tradovate.
 
 use crate::{
-    app::{App, AppError, Hangups, Seat, Signals, Source, reload::Reload},
+    app::{App, AppError, Hangups, Kills, Seat, Signals, Source, reload::Reload},
     auth::Vault,
     clock::Clock,
     config::{Config, Look, Sources},
+    guard::Marker,
     telemetry::Verbosity,
 };
 
@@ -26,7 +27,7 @@ pub struct Launch {
 /// # Errors
 /// When it cannot start, or a part of it ends by itself.
 pub async fn serve(launch: Launch) -> Result<(), AppError> {
-    let (signals, hangups) = (Signals::listen()?, Hangups::listen()?);
+    let (signals, hangups, kills) = (Signals::listen()?, Hangups::listen()?, Kills::listen()?);
     let config = &launch.config;
     let vault = tokio::select! {
         vault = Vault::open_as(&config.store, &config.state_dir) => vault?,
@@ -41,16 +42,20 @@ pub async fn serve(launch: Launch) -> Result<(), AppError> {
         version = env!("CARGO_PKG_VERSION"),
         "listening",
     );
+    let mut kills = tokio::spawn(kills.heed(app.guards()));
     let mut reload = tokio::spawn(Reload::new(launch, app.controls()).run(hangups));
     tokio::select! {
         ended = app.run(signals.clone().first()) => ended,
         () = signals.second() => Ok(()),
         _ = &mut reload => Err(AppError::Ended { part: "reload" }),
+        _ = &mut kills => Err(AppError::Ended { part: "kill signal" }),
     }
 }
 
 fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
     let clock = Clock::system();
     let source = Source::new(config, &clock)?;
-    Ok(Seat { environment: config.environment.name(), source, vault, clock })
+    // Also where the session is not kept: who switched everything off did not mean until the next restart.
+    let marker = Marker::In(config.state_dir.clone());
+    Ok(Seat { environment: config.environment.name(), source, vault, marker, clock })
 }

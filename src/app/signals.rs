@@ -1,11 +1,17 @@
-//! SIGTERM and SIGINT: the first asks for an end, the second insists. SIGHUP: reads the configuration again.
+//! SIGTERM and SIGINT: the first asks for an end, the second insists. SIGHUP: reads the configuration again. SIGUSR1:
+//! the kill switch.
+
+use std::sync::Arc;
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
-use crate::app::AppError;
+use crate::{
+    app::AppError,
+    guard::{Cancels, Cause, Guards},
+};
 
 /// Counts the signals that ask for an end.
 #[derive(Clone, Debug)]
@@ -71,5 +77,28 @@ impl Hangups {
         if self.0.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// SIGUSR1, which by the system's default would end the process.
+#[derive(Debug)]
+pub struct Kills(Signal);
+
+impl Kills {
+    /// Takes the signal over. Must be called in a runtime. One that comes before it is heeded is not lost.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> Result<Self, AppError> {
+        signal(SignalKind::user_defined1()).map(Self).map_err(AppError::Signals)
+    }
+
+    /// Switches everything off at each signal. There is no signal that switches it on again: that is to be meant.
+    /// Does not end.
+    pub async fn heed(mut self, guards: Arc<Guards>) {
+        while self.0.recv().await.is_some() {
+            guards.kill(Cause::Signal, Cancels::AsSet).await;
+        }
+        std::future::pending::<()>().await;
     }
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 use crate::{
     admin,
     callers::{Caller, InvalidName},
-    cli::{Command, Exit, Extent, Sandbox, SessionOrder, complain, exit::EXIT_CODES},
+    cli::{Command, Exit, Extent, Sandbox, SessionOrder, Turn, complain, exit::EXIT_CODES, explain},
     config::{self, Flags, SETTINGS},
 };
 
@@ -22,6 +22,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("status", matches)) => Command::Status(flags(matches)),
         Some(("session", matches)) => session(matches),
         Some(("key", matches)) => key(matches),
+        Some(("kill", matches)) => {
+            Command::Kill(Turn::Kill { cancel_working: matches.get_flag(CANCEL_WORKING) }, flags(matches))
+        }
+        Some(("release", matches)) => Command::Kill(Turn::Release, flags(matches)),
+        Some(("explain", matches)) => Command::Explain(explain::asked(matches), flags(matches)),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -88,6 +93,28 @@ fn parser() -> Parser {
                         .value_parser(is_name)
                         .help("What logs and metrics call whoever has it: letters, digits, `-`, `_` and `.`"),
                 ),
+        )
+        .subcommand(
+            Parser::new("kill")
+                .about("Turn a running proxy's kill switch on: nothing passes but reads, cancels and liquidations")
+                .args(setting_flags(ADMIN_SETTINGS))
+                .arg(
+                    Arg::new(CANCEL_WORKING)
+                        .long(CANCEL_WORKING)
+                        .action(ArgAction::SetTrue)
+                        .help("Cancel all working orders too, protective stops among them"),
+                ),
+        )
+        .subcommand(
+            Parser::new("release")
+                .about("Turn a running proxy's kill switch off")
+                .args(setting_flags(ADMIN_SETTINGS)),
+        )
+        .subcommand(
+            Parser::new("explain")
+                .about("Say what would become of a request, and which rule decides: status 1 if it would be refused")
+                .args(explain::arguments())
+                .args(setting_flags(&[])),
         )
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
 }
@@ -242,6 +269,7 @@ const SANDBOX_SETTINGS: &[&str] =
     &["listen", "admin-listen", "config", "log", "log-format", "workers", "drain-timeout", "upstream-http2"];
 
 const NAME: &str = "name";
+const CANCEL_WORKING: &str = "cancel-working";
 const API_ONLY: &str = "api-only";
 const API_LISTEN: &str = "api-listen";
 const API_TLS_LISTEN: &str = "api-tls-listen";
@@ -277,6 +305,16 @@ mod tests {
             let Ok(Command::Serve(flags)) = parsed(arguments) else { panic!("{arguments}") };
             assert_eq!(format!("{flags:?}"), r#"Flags({"listen": "127.0.0.1:1"})"#);
         }
+        let cancel_working = |arguments: &str| match parsed(arguments) {
+            Ok(Command::Kill(Turn::Kill { cancel_working }, _)) => cancel_working,
+            other => panic!("{other:?}"),
+        };
+        assert!(cancel_working("kill --cancel-working") && !cancel_working("kill"));
+        assert!(matches!(parsed("release"), Ok(Command::Kill(Turn::Release, _))));
+        assert!(matches!(
+            parsed("explain GET /v1/a --json --header A:b --env demo"),
+            Ok(Command::Explain(..))
+        ));
         assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
         assert!(matches!(parsed("key desk-bot"), Ok(Command::Key(name)) if name == "desk-bot"));
         assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
@@ -306,6 +344,10 @@ mod tests {
             "key local",
             "key two,names",
             "key desk --config x",
+            "release --cancel-working",
+            "kill --listen 127.0.0.1:1",
+            "explain GET",
+            "explain GET /v1/a --header X",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// It did what it was for; a drained proxy too.
     Success = 0,
-    /// It did not: not ready, or a part of the proxy ended before it was told to.
+    /// It did not: not ready, a request that would be refused, an order not carried out, or a part of the proxy ended before it was told to.
     Failure = 1,
     /// The command line cannot be understood (`EX_USAGE`).
     Usage = 64,
@@ -29,7 +29,7 @@ impl From<Exit> for ExitCode {
 /// The table for `--help`.
 pub(super) const EXIT_CODES: &str = "Exit status:
    0  done, or drained after SIGTERM or SIGINT
-   1  failed: not ready, or a part of the proxy ended early
+   1  failed: not ready, refused, not all done, or a part of the proxy ended early
   64  the command line cannot be understood
   69  an address cannot be listened on
   71  the operating system refused something else

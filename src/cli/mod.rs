@@ -12,12 +12,16 @@
 //! tradovate-proxy status              ask it how it stands: for people
 //! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
 //! tradovate-proxy key NAME            make a key for a caller
+//! tradovate-proxy kill, release       turn its kill switch on, and off
+//! tradovate-proxy explain METHOD PATH what would become of a request, and which rule decides
 //! ```
 
 mod arguments;
 mod exit;
+mod explain;
 mod health;
 mod key;
+mod kill;
 mod question;
 mod session;
 
@@ -28,8 +32,10 @@ use crate::config::{Config, Environment, Flags, Purpose};
 pub use self::{
     arguments::{Unparsed, parse},
     exit::Exit,
+    explain::{Explain, explain},
     health::healthcheck,
     key::key,
+    kill::{Turn, kill},
     session::{SessionOrder, session, status},
 };
 
@@ -50,6 +56,10 @@ pub enum Command {
     Session(SessionOrder, Flags),
     /// Make a key for the caller of this name.
     Key(String),
+    /// Turn a running proxy's kill switch.
+    Kill(Turn, Flags),
+    /// Say what would become of a request.
+    Explain(Explain, Flags),
 }
 
 /// How the sandbox is run.

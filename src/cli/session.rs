@@ -55,7 +55,7 @@ pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -
     }
 }
 
-fn table(rows: &[Row]) -> String {
+pub(super) fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut out, (label, text)| {
         // Writing to a String cannot fail.

@@ -20,6 +20,8 @@ pub enum Applies {
     ToTls,
     /// At once, by new rules of who may call.
     ToCallers,
+    /// At once, by other trading guards.
+    ToGuards,
     /// At once, by a new filter of the log.
     ToLog,
     /// When the process starts anew.
@@ -83,6 +85,7 @@ impl Config {
             log,
             callers,
             operators,
+            guards,
             values,
             environment: _,
             listening,
@@ -114,6 +117,9 @@ impl Config {
         if difference.has(Applies::ToCallers) {
             *callers = new.callers;
             *operators = new.operators;
+        }
+        if difference.has(Applies::ToGuards) {
+            *guards = new.guards;
         }
         if difference.has(Applies::ToLog) {
             *log = new.log;
@@ -149,6 +155,8 @@ fn applies(setting: &Setting) -> Applies {
         Applies::ToCallers
     } else if is_in(&POLICY, setting) {
         Applies::ToPolicy
+    } else if is_in(&GUARDS, setting) {
+        Applies::ToGuards
     } else if is_in(&SOURCE, setting) {
         Applies::ToSource
     } else if is_in(&TLS, setting) {
@@ -216,6 +224,17 @@ static POLICY: [&Setting; 7] = [
     &s::SESSION_HOLD_OFF,
 ];
 
+static GUARDS: [&Setting; 8] = [
+    &s::GUARDS_MODE,
+    &s::GUARDS_ACCOUNTS,
+    &s::GUARDS_SYMBOLS,
+    &s::GUARDS_ORDER_TYPES,
+    &s::GUARDS_MAX_QUANTITY,
+    &s::GUARDS_ORDERS_PER_MINUTE,
+    &s::GUARDS_KILL_FILE,
+    &s::GUARDS_KILL_CANCELS,
+];
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -248,7 +267,7 @@ mod tests {
 
     #[test]
     fn each_change_takes_effect_where_it_can() {
-        use Applies::{AtRestart, ToCallers, ToLog, ToPolicy, ToSource};
+        use Applies::{AtRestart, ToCallers, ToGuards, ToLog, ToPolicy, ToSource};
 
         let running = load(&[]);
         for (changes, expected) in [
@@ -260,6 +279,17 @@ mod tests {
             (vec![("TRADOVATE_DEVICE_ID", "new")], vec![("credentials.device-id", ToSource)]),
             (vec![("TRADOVATE_CID", "9")], vec![("credentials.cid", ToSource)]),
             (vec![("TRADOVATE_PROXY_LOG", "debug")], vec![("log", ToLog)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_MODE", "cancel-only")], vec![("guards.mode", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_ACCOUNTS", "DEMO1")], vec![("guards.accounts", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_SYMBOLS", "ES*")], vec![("guards.symbols", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_ORDER_TYPES", "Limit")], vec![("guards.order-types", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_MAX_QUANTITY", "2")], vec![("guards.max-quantity", ToGuards)]),
+            (
+                vec![("TRADOVATE_PROXY_GUARDS_ORDERS_PER_MINUTE", "9")],
+                vec![("guards.orders-per-minute", ToGuards)],
+            ),
+            (vec![("TRADOVATE_PROXY_GUARDS_KILL_FILE", "/x/kill")], vec![("guards.kill-file", ToGuards)]),
+            (vec![("TRADOVATE_PROXY_GUARDS_KILL_CANCELS", "yes")], vec![("guards.kill-cancels", ToGuards)]),
             (vec![("TRADOVATE_PROXY_SESSION_ON_KICK", "yield")], vec![("session.on-kick", ToPolicy)]),
             (vec![("TRADOVATE_PROXY_SESSION_YIELD_FOR", "2h")], vec![("session.yield-for", ToPolicy)]),
             (vec![("TRADOVATE_PROXY_SESSION_RENEW_MARGIN", "5m")], vec![("session.renew-margin", ToPolicy)]),
@@ -393,14 +423,8 @@ mod tests {
 
     #[test]
     fn no_setting_is_in_two_places() {
-        let listed: Vec<_> = SEAT
-            .iter()
-            .chain(&SOURCE)
-            .chain(&CALLERS)
-            .chain(&POLICY)
-            .chain(&TLS)
-            .map(|setting| setting.key)
-            .collect();
+        let groups: [&[&Setting]; 7] = [&SEAT, &SOURCE, &CALLERS, &POLICY, &TLS, &GUARDS, &BUDGET];
+        let listed: Vec<_> = groups.concat().iter().map(|setting| setting.key).collect();
         let unique: std::collections::BTreeSet<_> = listed.iter().collect();
         assert_eq!(unique.len(), listed.len());
     }

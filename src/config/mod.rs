@@ -33,6 +33,7 @@ mod credentials;
 mod difference;
 mod environment;
 mod file;
+mod guards;
 pub mod handover;
 mod layers;
 mod listeners;
@@ -63,6 +64,7 @@ use crate::{
     callers::Rules,
     config::layers::{Layers, Value},
     downstream::Address,
+    guard,
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
@@ -134,6 +136,8 @@ pub struct Config {
     pub trusted_hosts: Vec<String>,
     /// Content types of request bodies accepted besides `application/json`, lower case, without parameters.
     pub content_types: Vec<String>,
+    /// What is not let pass.
+    pub guards: guard::Rules,
     values: Vec<Value>,
     exposed: Vec<Exposed>,
 }
@@ -229,6 +233,7 @@ impl Config {
             content_types: layers
                 .optional(&s::CONTENT_TYPES, |text| value::list(text, "type/subtype", value::is_content_type))
                 .unwrap_or_default(),
+            guards: guards::rules(layers),
             values: Vec::new(),
             exposed: Vec::new(),
         }

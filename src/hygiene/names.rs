@@ -73,8 +73,9 @@ const ROUTING: &[&str] = &[
     "true-client-ip",
 ];
 
-/// Families of the same kinds; `x-proxy-` is ours, towards the caller only.
-const REQUEST_PREFIXES: &[&str] = &["sec-", "x-forwarded-", "proxy-", "x-proxy-"];
+/// Families of the same kinds; `x-proxy-` is ours, towards the caller only, and `x-expect-env` the caller's, towards
+/// the proxy only.
+const REQUEST_PREFIXES: &[&str] = &["sec-", "x-forwarded-", "proxy-", "x-proxy-", "x-expect-env"];
 
 /// `Content-Length` is said anew. `Set-Cookie` would make a browser's or client's jar a second session.
 /// `Alt-Svc` would lead the caller around the proxy.
@@ -153,6 +154,9 @@ mod tests {
             "Keep-Alive",
             "Proxy-Connection",
             "X-Proxy-Outcome",
+            "X-Expect-Env",
+            "x_expect_env",
+            "X-Expect-Environment",
             "Expect_",
         ] {
             let kept = crossing(&format!("{name}: x\r\n"));

@@ -5,6 +5,7 @@ use http::StatusCode;
 use crate::{
     callers::Signs,
     downstream::Stream,
+    guard,
     hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
@@ -51,11 +52,17 @@ async fn serve(
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
     let signs = Signs::of(&head.read, &head.bytes);
-    observation.is_by(proxy.callers.admit(&signs, peer.certified(), || stream.arrived_at())?);
+    let caller = proxy.callers.admit(&signs, peer.certified(), || stream.arrived_at())?;
+    observation.is_by(caller.clone());
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    // Held to the end: whoever switches everything off waits for what had passed before.
+    let _pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
+        let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
+        tracing::warn!(%caller, guard, operation, "a guard refused a request");
+    })?;
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
@@ -74,7 +81,7 @@ async fn serve(
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
-            let fare = proxy.budget.spend(CALLER, route.endpoint, worker.token()?.generation)?;
+            let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
             let answer = forward(worker, request, wire, &mut outbound, observation).await?;
@@ -83,6 +90,18 @@ async fn serve(
             inbound.release_body();
             pass_on(answer, &mut outbound, observation).await
         }
+    }
+}
+
+/// The request as the guards judge it: the very bytes that are forwarded.
+fn guarded<'a>(head: &'a Head, route: &Route<'a>, body: &'a [u8]) -> guard::Request<'a> {
+    guard::Request {
+        endpoint: route.endpoint,
+        is_local: matches!(route.by, Answerer::Proxy(_)),
+        method: head.read.method(&head.bytes),
+        target: route.target,
+        fields: head.read.fields(&head.bytes),
+        body,
     }
 }
 
@@ -172,6 +191,7 @@ impl Worker {
             to_head: head.is_some_and(|head| head.read.method(&head.bytes) == "HEAD"),
             keep_alive: head.is_some_and(|head| head.read.keep_alive()),
             draining: &self.draining,
+            environment: self.proxy.guards.environment(),
             patience: self.proxy.timeouts.body_idle,
             date: self.proxy.clock.wall(),
             remaining: None,
@@ -180,6 +200,3 @@ impl Worker {
         }
     }
 }
-
-/// Who sends a request, as long as there is one kind of caller.
-const CALLER: &str = "local";

@@ -5,6 +5,7 @@
 //!                           callers   who sends it, and may they?      (crate::callers)
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
+//!                           guards    may this order pass?             (crate::guard)
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
@@ -20,11 +21,13 @@
 //! lock.
 
 mod buffered;
+mod cancel;
 mod compat;
 mod connection;
 mod draining;
 mod error;
 mod exchange;
+mod explain;
 mod forward;
 mod inbound;
 mod limits;
@@ -46,8 +49,10 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 pub use buffered::Buffered;
+pub use cancel::Canceller;
 pub use compat::PLACEHOLDER;
 pub use error::{Problem, ProxyError, Slow};
+pub use explain::{Explained, Ground, Unexplained, explain};
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
 pub use no_token::NoToken;
@@ -61,6 +66,7 @@ use crate::{
     callers::Callers,
     clock::Clock,
     downstream::Accepted,
+    guard::Guards,
     proxy::{draining::Draining, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
@@ -85,6 +91,8 @@ pub struct Proxy {
     pub budget: Arc<Budget>,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
+    /// What the operator does not let pass.
+    pub guards: Arc<Guards>,
     /// What expiry is judged by.
     pub clock: Clock,
     /// Where requests are counted.

@@ -30,6 +30,8 @@ pub(super) struct Outbound<'a> {
     pub(super) keep_alive: bool,
     /// Whether the process ends: asked when the head is written, since it may begin while upstream works.
     pub(super) draining: &'a Draining,
+    /// Whose answer it is, where it is ours: `demo`, `live` or `sandbox`.
+    pub(super) environment: &'static str,
     /// How long the caller may take none of it.
     pub(super) patience: Duration,
     /// What the wall clock shows.
@@ -173,6 +175,7 @@ impl Outbound<'_> {
     async fn own_body(&mut self, content_type: &str, body: &[u8]) -> Result<(), Cut> {
         self.keep_alive &= !self.draining.has_begun();
         self.date();
+        field(self.buffer, ENVIRONMENT, self.environment.as_bytes());
         field(self.buffer, "Content-Type", content_type.as_bytes());
         field(self.buffer, "Cache-Control", b"no-store");
         field(self.buffer, "Content-Length", body.len().to_string().as_bytes());
@@ -234,6 +237,7 @@ fn might_be_ours(status: StatusCode) -> bool {
     )
 }
 
+const ENVIRONMENT: &str = "X-Proxy-Environment";
 const OUTCOME: &str = "X-Proxy-Outcome";
 const ANSWERED: &[u8] = b"answered";
 
@@ -272,6 +276,7 @@ pub(crate) async fn pass_on(
         to_head,
         keep_alive: true,
         draining: &draining,
+        environment: "demo",
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
         remaining: None,

@@ -5,7 +5,8 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`strangers`], who never does, [`callers`], who may, and [`listeners`], all ways in;
+//! never reaches upstream; [`strangers`], who never does, [`callers`], who may, [`listeners`], all ways in, and
+//! [`guards`], what the operator does not let pass;
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
 //! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and
@@ -25,6 +26,7 @@ mod callers;
 mod clocks;
 mod doubts;
 mod forwarding;
+mod guards;
 mod headers;
 mod hosts;
 mod listeners;

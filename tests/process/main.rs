@@ -16,6 +16,7 @@
 //! - [`soak`]: whether it is the same at the end of a long time
 //! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
+//! - [`guards`]: the kill switch over signals, files, restarts and crashes, and what `explain` says
 //! - [`leaks`]: that no secret comes out of any opening
 //! - [`documents`]: that the documents speak of this program
 
@@ -30,6 +31,7 @@ mod coats;
 mod crash;
 mod documents;
 mod drain;
+mod guards;
 mod leaks;
 mod reload;
 mod restart;

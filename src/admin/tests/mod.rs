@@ -72,7 +72,8 @@ async fn running_with(rules: Rules) -> Running {
         clock: clock.clone(),
     };
     let (console, orders) = auth::console();
-    let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
+    let guards = Guards::open(&registry, &clock);
+    let admin = Admin::new(reader, console, budget(&clock), guards, registry, facts).unwrap();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(serve(listeners, admin.clone(), async {
         let _ = stopped.await;
@@ -312,8 +313,17 @@ async fn what_is_registered_twice_is_an_error() {
     };
     let (console, _orders) = auth::console();
     let registry = Registry::new();
+    let guards = Guards::open(&Registry::new(), &clock);
     assert!(
-        Admin::new(reader.clone(), console.clone(), budget(&clock), registry.clone(), facts.clone()).is_ok()
+        Admin::new(
+            reader.clone(),
+            console.clone(),
+            budget(&clock),
+            guards.clone(),
+            registry.clone(),
+            facts.clone()
+        )
+        .is_ok()
     );
-    assert!(Admin::new(reader, console, budget(&clock), registry, facts).is_err());
+    assert!(Admin::new(reader, console, budget(&clock), guards, registry, facts).is_err());
 }

@@ -8,6 +8,7 @@
 //!                                                          ├ budget.… ─────▶ the limits
 //!                                                          ├ tls.… ────────▶ handshakes to come
 //!                                                          ├ hosts, keys ──▶ who may call
+//!                                                          ├ guards.… ─────▶ the trading guards
 //!                                                          ├ log ──────────▶ the log's filter
 //!                                                          └ all else ─────▶ reported: at the next restart
 //! ```
@@ -33,6 +34,7 @@ use crate::{
     clock::Clock,
     config::{Applies, Config, Difference, Sources},
     downstream::Tls,
+    guard::Guards,
     telemetry::Verbosity,
 };
 
@@ -63,6 +65,7 @@ pub(super) struct Controls {
     /// Who may call the admin listener.
     pub(super) operators: Callers,
     pub(super) metrics: Metrics,
+    pub(super) guards: Arc<Guards>,
     pub(super) clock: Clock,
 }
 
@@ -160,6 +163,9 @@ impl Reload {
         if difference.has(Applies::ToCallers) {
             self.controls.callers.replace(next.callers.clone());
             self.controls.operators.replace(next.operators.clone());
+        }
+        if difference.has(Applies::ToGuards) {
+            self.controls.guards.adopt(next.guards.clone());
         }
         for (setting, applies) in difference.settings() {
             if applies == Applies::AtRestart {

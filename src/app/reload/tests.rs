@@ -22,6 +22,7 @@ use crate::{
     auth::{OnKick, fingerprint::FingerprintKey},
     callers::{self, Listener},
     config::{Flags, Purpose},
+    guard::Guards,
     telemetry::{Format, adjustable},
 };
 
@@ -76,6 +77,7 @@ impl Stage {
             callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
             operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             metrics: Metrics::register(&stage.registry, clock.now()).unwrap(),
+            guards: Guards::open(&stage.registry, &clock),
             clock,
         };
         let reload = Reload::new(Launch { config, look: reading.look, sources, verbosity }, controls);

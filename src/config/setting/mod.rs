@@ -12,6 +12,7 @@ macro_rules! settings {
 mod budget;
 mod callers;
 mod credentials;
+mod guards;
 mod limits;
 mod listeners;
 mod oauth2;
@@ -31,6 +32,10 @@ pub(super) use self::{
         LISTEN, UNSAFE_OPEN,
     },
     credentials::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC, TOKEN},
+    guards::{
+        GUARDS_ACCOUNTS, GUARDS_KILL_CANCELS, GUARDS_KILL_FILE, GUARDS_MAX_QUANTITY, GUARDS_MODE,
+        GUARDS_ORDER_TYPES, GUARDS_ORDERS_PER_MINUTE, GUARDS_SYMBOLS,
+    },
     limits::{
         LIMIT_BODY_BYTES, LIMIT_BUFFERED_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS,
         LIMIT_HEAD_BYTES,
@@ -157,6 +162,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         upstream::UPSTREAM,
         callers::CALLERS,
         listeners::LISTENERS,
+        guards::GUARDS,
         process::PROCESS,
         session::SESSION,
         oauth2::OAUTH2,

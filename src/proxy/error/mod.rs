@@ -12,6 +12,7 @@ use crate::{
     budget,
     callers::Stranger,
     downstream::Peer,
+    guard,
     http1::BadRequest,
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
@@ -38,6 +39,9 @@ pub enum ProxyError {
     /// The caller's fault: what it asks for.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The operator does not want it: a guard.
+    #[error(transparent)]
+    Guarded(#[from] guard::Refusal),
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
@@ -85,6 +89,7 @@ impl ProxyError {
             | Self::ForeignUser(_) => true,
             Self::Stranger(_)
             | Self::Refused(_)
+            | Self::Guarded(_)
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
@@ -102,6 +107,7 @@ impl ProxyError {
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
             | Self::Refused(_) => "refused",
+            Self::Guarded(_) => "guarded",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

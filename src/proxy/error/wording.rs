@@ -5,6 +5,7 @@ use http::StatusCode;
 use crate::{
     budget::{Cause, Refusal},
     callers::Listener,
+    guard,
     http1::BadRequest,
     proxy::{
         error::{Problem, ProxyError},
@@ -43,6 +44,7 @@ impl ProxyError {
                 "Tradovate's request bodies are a few hundred bytes; raise limits.body-bytes if yours are not",
             ),
             Self::Refused(refusal) => refused(*refusal),
+            Self::Guarded(refusal) => guarded(refusal),
             Self::NoToken(no_token) => Problem {
                 retry_after: Some(no_token.retry_after()),
                 ..Problem::refused(
@@ -211,6 +213,26 @@ fn budget(refusal: &Refusal) -> Problem {
         retry_after: Some(refusal.retry_after()),
         ..Problem::refused(StatusCode::TOO_MANY_REQUESTS, code, detail, help)
     }
+}
+
+fn guarded(refusal: &guard::Refusal) -> Problem {
+    use guard::Refusal as By;
+
+    let status = match refusal {
+        By::ExpectEnv { .. } => StatusCode::PRECONDITION_FAILED,
+        By::Body(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        By::Pace { .. } => StatusCode::TOO_MANY_REQUESTS,
+        By::Killed(_)
+        | By::ReadOnly
+        | By::CancelOnly
+        | By::Account { .. }
+        | By::Symbol { .. }
+        | By::OrderType { .. }
+        | By::Quantity { .. } => StatusCode::FORBIDDEN,
+    };
+    let retry_after =
+        if let By::Pace { wait, .. } = refusal { Some(wait.as_secs().saturating_add(1)) } else { None };
+    Problem { retry_after, ..Problem::refused(status, refusal.code(), refusal.to_string(), refusal.help()) }
 }
 
 fn upstream(failure: &Failure) -> Problem {

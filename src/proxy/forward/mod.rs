@@ -87,6 +87,8 @@ async fn attempt(
         // The token of this very moment, after the connection stands; and only over the way it was issued for.
         let session = worker.token()?;
         if lease.leads_to(&session.origin) {
+            // It may have waited for the token, or the connection; not a byte of it has left.
+            worker.proxy.guards.still_passes(outgoing.endpoint)?;
             let request = outgoing.request.authorize(&session.bearer, &session.origin);
             break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
         }

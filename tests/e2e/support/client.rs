@@ -303,6 +303,7 @@ const FIELDS: &[&str] = &[
     "x-proxy-budget-remaining",
     "x-proxy-outcome",
     "x-proxy-penalty",
+    "x-proxy-environment",
 ];
 
 /// What every access token of the simulated broker, and of the raw one, begins with.

@@ -13,6 +13,7 @@ use tradovate_proxy::{
     clock::Clock,
     config::{Config, Environment, Flags, Purpose},
     downstream::Addresses,
+    guard::Marker,
     sandbox::CREDENTIALS,
 };
 
@@ -96,8 +97,9 @@ impl Setup {
         }
         let environment = Environment::from_iter(self.settings);
         let config = Config::load(Purpose::Serve, &Flags::default(), &environment).unwrap();
+        let marker = self.state.clone().map_or(Marker::Nowhere, Marker::In);
         let vault = self.state.map_or(Vault::Memory, |directory| Vault::open(&directory).unwrap());
-        let app = App::bind(&config, seat(&config, vault, self.clock)).await.unwrap();
+        let app = App::bind(&config, seat(&config, vault, marker, self.clock)).await.unwrap();
         let tcp = |addresses: Addresses| addresses.tcp().unwrap();
         let (address, admin) = (tcp(app.listen().unwrap()), tcp(app.admin_listen().unwrap()));
         let session = app.session();
@@ -120,9 +122,9 @@ impl Setup {
     }
 }
 
-fn seat(config: &Config, vault: Vault, clock: Clock) -> Seat {
+fn seat(config: &Config, vault: Vault, marker: Marker, clock: Clock) -> Seat {
     let source = Source::new(config, &clock).unwrap();
-    Seat { environment: "demo", source, vault, clock }
+    Seat { environment: config.environment.name(), source, vault, marker, clock }
 }
 
 impl Proxy {

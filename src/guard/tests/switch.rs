@@ -1,0 +1,196 @@
+//! The kill switch with everything around it: rules that change, the disk, and what is under way.
+
+use std::{fs, path::Path};
+
+use prometheus::Registry;
+use tokio::task::yield_now;
+
+use super::*;
+
+struct Stage {
+    dir: tempfile::TempDir,
+    guards: Arc<Guards>,
+    sweeps: Sweeps,
+}
+
+impl Stage {
+    fn new(rules: impl FnOnce(&Path) -> Rules) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = rules(dir.path());
+        let (guards, sweeps) = started(dir.path(), rules);
+        Self { dir, guards, sweeps }
+    }
+
+    fn passes(&self) -> bool {
+        passes(&self.guards)
+    }
+
+    fn marker(&self) -> bool {
+        self.dir.path().join("killed").exists()
+    }
+}
+
+fn started(directory: &Path, rules: Rules) -> (Arc<Guards>, Sweeps) {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    Guards::new("demo", rules, Marker::In(directory.to_owned()), metrics, Clock::system())
+}
+
+fn passes(guards: &Guards) -> bool {
+    Asked::post("/order/placeorder", ORDER).with(false, |request| guards.judge(request).is_ok())
+}
+
+fn killed_by_file(path: &Path) -> Rules {
+    Rules { kill_file: Some(path.join("kill")), ..Rules::default() }
+}
+
+#[tokio::test]
+async fn it_is_on_the_disk_when_it_is_acknowledged_and_in_force_after_a_restart() {
+    let stage = Stage::new(|_| Rules::default());
+    assert!(stage.passes());
+    let killed = stage.guards.kill(Cause::Operator, Cancels::AsSet).await;
+    assert_eq!((killed.unkept, killed.swept), (None, None));
+    assert!(!stage.passes() && stage.marker());
+    let (next, _) = started(stage.dir.path(), Rules::default());
+    assert!(!passes(&next));
+    assert_eq!(next.kill_report().causes, [Cause::EarlierRun.to_string()]);
+
+    next.release().await.unwrap();
+    assert!(passes(&next) && !stage.marker());
+    assert!(passes(&started(stage.dir.path(), Rules::default()).0));
+    // To release what is not on is no mistake.
+    next.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_marker_that_cannot_be_written_is_said_and_the_switch_is_on_all_the_same() {
+    let stage = Stage::new(|_| Rules::default());
+    let file = stage.dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (guards, _) = started(&file, Rules::default());
+    assert!(!passes(&guards), "what cannot be read is on");
+    let killed = guards.kill(Cause::Signal, Cancels::AsSet).await;
+    assert!(killed.unkept.unwrap().contains("killed"));
+    assert!(matches!(guards.release().await, Err(NotReleased::Marker(_))));
+    assert!(!passes(&guards));
+}
+
+#[tokio::test]
+async fn a_file_holds_it_on_whatever_an_order_says() {
+    let stage = Stage::new(killed_by_file);
+    assert!(stage.passes());
+    let kill = stage.dir.path().join("kill");
+    fs::write(&kill, "").unwrap();
+    // At a start it is looked for before anybody is served.
+    let (guards, _) = started(stage.dir.path(), killed_by_file(stage.dir.path()));
+    assert!(!passes(&guards));
+    assert_eq!(guards.release().await, Err(NotReleased::File(Cause::File)));
+    assert!(!passes(&guards));
+    guards.look_at(&kill).await;
+    assert!(!passes(&guards));
+    fs::remove_file(&kill).unwrap();
+    guards.look_at(&kill).await;
+    assert!(passes(&guards));
+    fs::write(&kill, "").unwrap();
+    guards.look_at(&kill).await;
+    assert!(!passes(&guards));
+}
+
+#[tokio::test]
+async fn another_file_counts_as_there_until_it_has_been_looked_for() {
+    let stage = Stage::new(|_| Rules::default());
+    let path = stage.dir.path().join("kill");
+    stage.guards.adopt(killed_by_file(stage.dir.path()));
+    assert!(!stage.passes());
+    // What was seen of another path says nothing.
+    stage.guards.look_at(&stage.dir.path().join("other")).await;
+    assert!(!stage.passes());
+    stage.guards.look_at(&path).await;
+    assert!(stage.passes());
+    fs::write(&path, "").unwrap();
+    stage.guards.look_at(&path).await;
+    assert!(!stage.passes());
+    stage.guards.adopt(Rules::default());
+    assert!(stage.passes());
+    // A directory that is not there tells nothing.
+    let gone = Rules { kill_file: Some(stage.dir.path().join("gone/kill")), ..Rules::default() };
+    stage.guards.adopt(gone);
+    stage.guards.look_at(&stage.dir.path().join("gone/kill")).await;
+    assert_eq!(stage.guards.kill_report().causes, [Cause::FileUnreadable.to_string()]);
+}
+
+#[tokio::test]
+async fn what_had_passed_is_asked_again_and_waited_for() {
+    let mut stage = Stage::new(|_| Rules::default());
+    let guards = Arc::clone(&stage.guards);
+    let asked = Asked::post("/order/placeorder", ORDER);
+    let killing = asked.with(false, |request| {
+        let pass = guards.judge(request).unwrap();
+        assert_eq!(guards.still_passes(request.endpoint), Ok(()));
+        let killer = Arc::clone(&guards);
+        let killing = tokio::spawn(async move { killer.kill(Cause::Operator, Cancels::Working).await });
+        (killing, pass)
+    });
+    let (killing, pass) = killing;
+    // The marker is written before anything is cancelled, so there are a few turns to take.
+    while !stage.marker() || !matches!(guards.switch.cause(), Some(Cause::Operator)) {
+        yield_now().await;
+    }
+    asked.with(false, |request| {
+        assert_eq!(guards.still_passes(request.endpoint), Err(Refusal::Killed(Cause::Operator)));
+    });
+    let cancel = Asked::post("/order/cancelorder", "{}");
+    cancel.with(false, |request| assert_eq!(guards.still_passes(request.endpoint), Ok(())));
+    assert!(stage.sweeps.try_recv().is_err(), "an order is on its way");
+    drop(pass);
+    let sweep = stage.sweeps.recv().await.unwrap();
+    let swept = Swept { cancelled: vec![7], still_working: Some(Vec::new()), ..Swept::default() };
+    sweep.done(swept.clone());
+    assert_eq!(killing.await.unwrap().swept, Some(swept));
+}
+
+#[tokio::test]
+async fn a_setting_makes_every_kill_cancel() {
+    let stage = Stage::new(|_| Rules { kill_cancels: true, ..Rules::default() });
+    let Stage { guards, mut sweeps, dir: _dir } = stage;
+    let killer = Arc::clone(&guards);
+    let killing = tokio::spawn(async move { killer.kill(Cause::Signal, Cancels::AsSet).await });
+    drop(sweeps.recv().await.unwrap());
+    let swept = killing.await.unwrap().swept.unwrap();
+    assert!(!swept.is_complete() && swept.trouble.is_some(), "{swept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_take_no_end_are_not_waited_for_without_end() {
+    let stage = Stage::new(|_| Rules::default());
+    let order = Asked::post("/order/placeorder", ORDER);
+    let endpoints = Endpoints::new();
+    let pass = order.with(false, |request| Pass::of(&stage.guards, endpoints.find(&request.target[3..])));
+    assert!(!stage.guards.rests().await);
+    drop(pass);
+    assert!(stage.guards.rests().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_share_their_minute_and_brakes_and_refusals_take_none_of_it() {
+    let stage = Stage::new(|_| Rules {
+        orders_per_minute: 2.try_into().ok(),
+        max_quantity: 2.try_into().ok(),
+        ..Rules::default()
+    });
+    let judged = |path: &str, body: &str| {
+        Asked::post(path, body)
+            .with(false, |request| stage.guards.judge(request).map(drop).map_err(|refusal| refusal.rule()))
+    };
+    let too_large = ORDER.replace("\"orderQty\":1", "\"orderQty\":3");
+    for _ in 0..5 {
+        assert_eq!(judged("/account/list", ""), Ok(()));
+        assert_eq!(judged("/order/cancelorder", "{}"), Ok(()));
+        assert_eq!(judged("/order/placeorder", &too_large), Err(Rule::MaxQuantity));
+    }
+    assert_eq!(judged("/order/placeorder", ORDER), Ok(()));
+    assert_eq!(judged("/order/modifyorder", r#"{"orderId":1,"orderQty":1}"#), Ok(()));
+    assert_eq!(judged("/order/placeorder", ORDER), Err(Rule::OrdersPerMinute));
+    assert_eq!(judged("/order/cancelorder", "{}"), Ok(()));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(judged("/order/placeorder", ORDER), Ok(()));
+}

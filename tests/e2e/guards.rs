@@ -289,7 +289,7 @@ async fn only_an_operator_of_this_machine_turns_the_switch() {
     }
     let mut elsewhere = Client::connect(proxy.admin).await;
     elsewhere.send("POST /guards/kill HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(elsewhere.answer().await.status(), 403);
+    assert_eq!(elsewhere.answer().await.status(), 421);
     let status = proxy.admin("/status").await.json();
     assert_eq!(status["guards"]["kill"]["engaged"], false, "{status}");
 }

@@ -292,8 +292,8 @@ fn least_slips(one: &str, other: &str) -> usize {
     let mut surplus = [0_isize; 64];
     one.chars().for_each(|c| surplus[c as usize % 64] += 1);
     other.chars().for_each(|c| surplus[c as usize % 64] -= 1);
-    let (more, fewer): (Vec<isize>, Vec<isize>) = surplus.iter().partition(|&&letters| letters > 0);
-    more.iter().sum::<isize>().max(-fewer.iter().sum::<isize>()).unsigned_abs()
+    let sum = |is_meant: fn(isize) -> bool| surplus.iter().filter(|&&n| is_meant(n)).sum::<isize>();
+    sum(|letters| letters > 0).max(-sum(|letters| letters < 0)).unsigned_abs()
 }
 
 /// More differences than this make another name, not a slip.

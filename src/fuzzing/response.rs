@@ -78,6 +78,11 @@ fn compare(plain: &Answered<'_>, written: &[u8], version: Version, to_head: bool
         match name.as_str() {
             "connection" | "content-length" | "transfer-encoding" => {}
             "x-proxy-outcome" => assert_eq!(*value, b"answered"),
+            "x-proxy-budget-remaining" => assert_eq!(*value, b"1"),
+            "x-proxy-penalty" => {
+                assert_eq!(plain.status, 200);
+                assert!(memchr::memmem::find(&plain.content, b"\"p-").is_some(), "nobody imposed it");
+            }
             "date" if plain.head.all("date").is_empty() => {}
             _ => {
                 let stays = name.starts_with("access-control-") || LEFT_BEHIND.contains(&name.as_str());

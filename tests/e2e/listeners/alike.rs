@@ -107,8 +107,7 @@ async fn a_large_answer_waits_for_a_slow_reader_and_arrives_whole() {
 #[tokio::test]
 async fn half_an_answer_is_seen_to_be_half() {
     for door in Door::ALL {
-        for head in ["Content-Length: 1000000\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
-        {
+        for head in ["Content-Length: 1000000\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
             let (mut upstream, proxy, entrance) = raw(door).await;
             let mut client = entrance.enter(&proxy).await;
             client.send(write(READ, "")).await;

@@ -291,11 +291,13 @@ pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 /// No fewer slips than this make one name of the other: one slip adds a letter, or takes one away, or both. Spares most
 /// names the closer look, which takes time that grows with the square of their length.
 fn least_slips(one: &str, other: &str) -> usize {
-    let mut surplus = [0_isize; 64];
-    one.chars().for_each(|c| surplus[c as usize % 64] += 1);
-    other.chars().for_each(|c| surplus[c as usize % 64] -= 1);
-    let (more, fewer): (Vec<isize>, Vec<isize>) = surplus.iter().partition(|&&letters| letters > 0);
-    more.iter().sum::<isize>().max(-fewer.iter().sum::<isize>()).unsigned_abs()
+    let mut surplus = [0_i32; 32];
+    one.chars().for_each(|c| surplus[c as usize % 32] += 1);
+    other.chars().for_each(|c| surplus[c as usize % 32] -= 1);
+    let apart: u32 = surplus.iter().map(|letters| letters.unsigned_abs()).sum();
+    let longer = surplus.iter().sum::<i32>().unsigned_abs();
+    // Of the letters apart, one slip puts one in the place of another, as long as there are both.
+    apart.midpoint(longer) as usize
 }
 
 /// More differences than this make another name, not a slip.

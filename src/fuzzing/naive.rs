@@ -8,12 +8,14 @@ pub(super) struct Head<'a> {
     pub(super) fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
-/// How a request's body is delimited.
+/// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Nothing,
     Bytes(u64),
     Chunks,
+    /// Whatever comes until the connection ends: answers only.
+    Rest,
 }
 
 impl<'a> Head<'a> {
@@ -78,11 +80,10 @@ impl<'a> Head<'a> {
             .collect()
     }
 
-    /// How the body of an answer with this head is delimited, if not by the connection's end; nothing at all where that
-    /// is in doubt.
-    fn answers_body(&self) -> Option<Option<Body>> {
+    /// How the body of an answer with this head is delimited, if it has one; `None` where that is in doubt.
+    fn answers_body(&self) -> Option<Body> {
         let says_nothing = self.all("content-length").is_empty() && self.all("transfer-encoding").is_empty();
-        if says_nothing { Some(None) } else { self.body().map(Some) }
+        if says_nothing { Some(Body::Rest) } else { self.body() }
     }
 
     fn answered(
@@ -152,26 +153,21 @@ pub(super) fn answered(input: &[u8], to_head: bool) -> Option<Answered<'_>> {
         head.answers_body()?;
     };
     let rest = &input[at..];
-    let body = if to_head || [204, 304].contains(&status) {
-        head.answers_body()?;
-        Some(Body::Nothing)
-    } else {
-        head.answers_body()?
-    };
+    let said = head.answers_body()?;
+    let body = if to_head || [204, 304].contains(&status) { Body::Nothing } else { said };
     let (content, length) = match body {
-        Some(Body::Nothing) => (&[][..], 0),
-        Some(Body::Bytes(length)) => {
+        Body::Nothing => (Vec::new(), 0),
+        Body::Bytes(length) => {
             let length = usize::try_from(length).ok()?;
-            (rest.get(..length)?, length)
+            (rest.get(..length)?.to_vec(), length)
         }
-        Some(Body::Chunks) => {
+        Body::Chunks => {
             let Chunked { content, length, .. } = chunked(rest)?;
-            return Some(head.answered(status, interim, content, at + length, true));
+            (content, length)
         }
-        None => (rest, rest.len()),
+        Body::Rest => (rest.to_vec(), rest.len()),
     };
-    let content = content.to_vec();
-    Some(head.answered(status, interim, content, at + length, body.is_some()))
+    Some(head.answered(status, interim, content, at + length, body != Body::Rest))
 }
 
 /// What a chunked body (RFC 9112 §7.1) comes to.

@@ -6,8 +6,6 @@ use http::StatusCode;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-#[cfg(any(test, fuzzing))]
-use crate::upstream::Head;
 use crate::{
     downstream::Stream,
     http1::Version,
@@ -18,6 +16,8 @@ use crate::{
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
 };
+#[cfg(any(test, fuzzing))]
+use crate::{tradovate::penalty, upstream::Head};
 
 /// How answers on one connection are written.
 pub(super) struct Outbound<'a> {
@@ -279,12 +279,15 @@ pub(crate) async fn pass_on(
         environment: "demo",
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
-        remaining: None,
+        remaining: Some(1),
         penalty: None,
         is_broken: false,
     };
     while answer.head().await.ok()? == Head::Interim {
         outbound.interim(&answer).await.ok()?;
+    }
+    if answer.status() == StatusCode::OK {
+        outbound.penalty = Penalty::find(answer.peek(penalty::LONGEST).await.ok()?);
     }
     let keep_alive = outbound.answer(&mut answer, || {}).await.ok()?;
     answer.finish();

@@ -81,6 +81,7 @@ async fn running_with(rules: Rules) -> Running {
     Running { address, publisher, orders, admin, clock, stop, served }
 }
 
+#[expect(clippy::unused_async, reason = "listeners need a runtime around them, and this says so")]
 async fn listeners() -> (Listeners, SocketAddr) {
     let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
     let address = listeners.addresses().unwrap().tcp().unwrap();

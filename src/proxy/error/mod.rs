@@ -78,7 +78,10 @@ impl ProxyError {
             | Self::BodyTooLarge { .. }
             | Self::BuffersFull { .. }
             | Self::TooManyConnections { .. }
-            | Self::Stranger(_) => true,
+            | Self::Stranger(_)
+            // RFC 9110 §9.3.6, §7.8: whoever asks for a tunnel or another protocol may go on in it without waiting, and
+            // none of that is a request.
+            | Self::Refused(Refusal::Method | Refusal::Upgrade) => true,
             Self::Refused(_)
             | Self::NoToken(_)
             | Self::CallerLeft

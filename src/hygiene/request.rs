@@ -80,6 +80,11 @@ pub struct Authorized<'a, 's> {
 }
 
 impl<'a> Authorized<'a, '_> {
+    /// The credential it carries, which must not come back.
+    pub fn bearer(&self) -> &Bearer {
+        self.bearer
+    }
+
     /// Writes it for HTTP/1.1 into `buffer`, which is cleared first. A small body goes into the same buffer, so
     /// that head and body leave in one segment.
     pub fn encode<'b>(&self, buffer: &'b mut Vec<u8>) -> Encoded<'b>

@@ -218,6 +218,7 @@ fn upstream(failure: &Failure) -> Problem {
             "upstream-too-slow"
         }
         UpstreamError::BadResponse(_) => "bad-answer",
+        UpstreamError::TokenEchoed => "token-echoed",
         UpstreamError::NoHttp2Form => "no-http2-form",
         UpstreamError::Write(_)
         | UpstreamError::ClosedEarly

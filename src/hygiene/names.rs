@@ -69,6 +69,8 @@ const ROUTING: &[&str] = &[
     "client-ip",
     "fastly-client-ip",
     "forwarded",
+    // CVE-2016-5385 (httpoxy): CGI makes a setting of it.
+    "proxy",
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",

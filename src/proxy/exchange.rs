@@ -145,6 +145,8 @@ async fn refuse(
     let problem = error.problem();
     observation.complete(problem.status, error.label());
     let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.
+    outbound.to_head |= head.bytes.starts_with(b"HEAD ");
     // What is left of an unread body would be taken for the next request.
     outbound.keep_alive &= inbound.is_whole() && !error.ends_connection();
     match outbound.problem(&problem).await {

@@ -72,10 +72,7 @@ impl Inbound {
             if !matches!(fill(stream, &mut self.inbox).await, Ok(1..)) {
                 return false;
             }
-            // RFC 9112 §2.2: old clients end a body with a line end that belongs to nothing.
-            if self.inbox.starts_with(b"\r\n") {
-                self.inbox.drain(..2);
-            }
+            self.skip_empty_lines();
         }
         true
     }
@@ -88,6 +85,16 @@ impl Inbound {
     /// Whether the current request has been read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.progress == Progress::Whole
+    }
+
+    /// RFC 9112 §2.2: old clients end a body with a line end that belongs to nothing. However many there are, and however
+    /// they are cut into packets, they are nothing. Returns whether there were any.
+    fn skip_empty_lines(&mut self) -> bool {
+        let before = self.inbox.len();
+        while self.inbox.starts_with(b"\r\n") {
+            self.inbox.drain(..2);
+        }
+        self.inbox.len() < before
     }
 
     pub(super) fn body(&self) -> &[u8] {
@@ -106,7 +113,11 @@ impl Inbound {
         self.progress = Progress::Nothing;
         let deadline = Instant::now() + timeouts.head;
         let mut scanner = HeadScanner::default();
+        head.bytes.clear();
         loop {
+            if scanner.in_first_line() && self.skip_empty_lines() {
+                scanner = HeadScanner::default();
+            }
             match scanner.scan(&self.inbox) {
                 Scanned::Complete(len) if len <= limits.head_bytes => {
                     head.bytes.clear();

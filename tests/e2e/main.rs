@@ -7,6 +7,7 @@
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
 //! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
+//! [`battery`], bytes that two parsers could read differently;
 //! [`abuse`], those who take too much; [`listeners`], all ways in; [`stock_clients`], those that log in by themselves;
 //! [`observability`]; [`budget`], how many requests; and [`other_api`], in front of another API than Tradovate's.
 
@@ -19,6 +20,7 @@ mod support;
 
 mod abuse;
 mod answers;
+mod battery;
 mod budget;
 mod clocks;
 mod doubts;

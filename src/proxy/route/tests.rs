@@ -1,5 +1,7 @@
 //! Which heads are let through, to whom, and which are not.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn judge(request_line: &str, fields: &str) -> Result<(String, &'static str, Answerer), Refusal> {
@@ -141,4 +143,31 @@ fn only_json_bodies_pass_and_only_h2c_is_ignored() {
     assert!(judge("GET /v1/account/list", "Connection: Upgrade\r\nUpgrade: h2c\r\n").is_ok());
     let websocket = judge("GET /v1/websocket", "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     assert_eq!(websocket.unwrap_err(), Refusal::Upgrade);
+}
+
+proptest! {
+    #[test]
+    fn what_was_judged_is_what_is_sent(target in "/(v1|V1)?[/a-zA-Z0-9._~%;@=?&-]{0,30}", api in prop_oneof![Just(Api::Tradovate), Just(Api::Other)]) {
+        if let Ok((sent, operation, by)) = judge_for(api, &format!("GET {target}"), "") {
+            prop_assert_eq!(&sent, &target);
+            // And by itself it is judged the same again.
+            prop_assert_eq!(judge_for(api, &format!("GET {sent}"), ""), Ok((target, operation, by)));
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_plain_path_reaches_tradovate(path in "/v1/[ -~]{0,20}") {
+        if let Ok((sent, _, Answerer::Upstream)) = judge_unless_unreadable(&path) {
+            let path = sent.split('?').next().unwrap();
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+            prop_assert!(path.chars().all(is_plain), "{}", path);
+            for ambiguous in ["//", "./", "/.."] {
+                prop_assert!(!path.contains(ambiguous), "{}", path);
+            }
+        }
+    }
+}
+
+fn judge_unless_unreadable(target: &str) -> Result<(String, &'static str, Answerer), Refusal> {
+    if target.contains([' ', '#']) { Err(Refusal::Target) } else { judge(&format!("GET {target}"), "") }
 }

@@ -47,7 +47,9 @@ mod tests {
         config::{Config, Environment},
     };
 
-    const TARGETS: &[(&str, fn(&[u8]))] = &[
+    type Target = fn(&[u8]);
+
+    const TARGETS: &[(&str, Target)] = &[
         ("configuration", configuration),
         ("hosts", hosts),
         ("oauth_answer", oauth_answer),

@@ -8,12 +8,14 @@ pub(super) struct Head<'a> {
     pub(super) fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
-/// How a request's body is delimited.
+/// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     Nothing,
     Bytes(u64),
     Chunks,
+    /// By the connection's end, which is for answers alone.
+    Rest,
 }
 
 impl<'a> Head<'a> {
@@ -78,11 +80,10 @@ impl<'a> Head<'a> {
             .collect()
     }
 
-    /// How the body of an answer with this head is delimited, if not by the connection's end; nothing at all where that
-    /// is in doubt.
-    fn answers_body(&self) -> Option<Option<Body>> {
+    /// How the body of an answer with this head is delimited; `None` where that is in doubt.
+    fn answers_body(&self) -> Option<Body> {
         let says_nothing = self.all("content-length").is_empty() && self.all("transfer-encoding").is_empty();
-        if says_nothing { Some(None) } else { self.body().map(Some) }
+        if says_nothing { Some(Body::Rest) } else { self.body() }
     }
 
     fn answered(
@@ -154,24 +155,24 @@ pub(super) fn answered(input: &[u8], to_head: bool) -> Option<Answered<'_>> {
     let rest = &input[at..];
     let body = if to_head || [204, 304].contains(&status) {
         head.answers_body()?;
-        Some(Body::Nothing)
+        Body::Nothing
     } else {
         head.answers_body()?
     };
     let (content, length) = match body {
-        Some(Body::Nothing) => (&[][..], 0),
-        Some(Body::Bytes(length)) => {
+        Body::Nothing => (&[][..], 0),
+        Body::Bytes(length) => {
             let length = usize::try_from(length).ok()?;
             (rest.get(..length)?, length)
         }
-        Some(Body::Chunks) => {
+        Body::Chunks => {
             let Chunked { content, length, .. } = chunked(rest)?;
             return Some(head.answered(status, interim, content, at + length, true));
         }
-        None => (rest, rest.len()),
+        Body::Rest => (rest, rest.len()),
     };
     let content = content.to_vec();
-    Some(head.answered(status, interim, content, at + length, body.is_some()))
+    Some(head.answered(status, interim, content, at + length, body != Body::Rest))
 }
 
 /// What a chunked body (RFC 9112 §7.1) comes to.

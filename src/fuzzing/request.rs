@@ -97,10 +97,10 @@ fn forwarded(head: &RequestHead, bytes: &[u8], target: &str, body: &[u8], plain:
 
     if let Some(request) = authorized.to_http2() {
         assert_eq!(request.method().as_str(), head.method(bytes));
-        assert_eq!(request.uri().path_and_query().map(|path| path.as_str()), Some(target));
-        assert_eq!(request.uri().authority().map(|authority| authority.as_str()), Some(ORIGIN.authority()));
+        assert_eq!(request.uri().path_and_query().map(http::uri::PathAndQuery::as_str), Some(target));
+        assert_eq!(request.uri().authority().map(http::uri::Authority::as_str), Some(ORIGIN.authority()));
         let mut authorizations = request.headers().get_all("authorization").iter();
-        assert_eq!(authorizations.next().map(|value| value.as_bytes()), Some(BEARER.as_bytes()));
+        assert_eq!(authorizations.next().map(http::HeaderValue::as_bytes), Some(BEARER.as_bytes()));
         assert!(authorizations.next().is_none());
         // RFC 9113 §8.2.2.
         for name in ["host", "connection", "transfer-encoding", "upgrade", "keep-alive", "te"] {
@@ -236,9 +236,8 @@ pub(super) fn decode(framing: Framing, wire: &[u8], cuts: impl IntoIterator<Item
     let mut cuts = cuts.into_iter();
     let mut there = 0;
     loop {
-        let step = match decoder.step(&wire[length..there]) {
-            Ok(step) => step,
-            Err(_) => return Decoded { content, trailers: Vec::new(), length: 0, end: End::Broken },
+        let Ok(step) = decoder.step(&wire[length..there]) else {
+            return Decoded { content, trailers: Vec::new(), length: 0, end: End::Broken };
         };
         let (from, to) = (length + step.skip, length + step.skip + step.take);
         assert!(to <= there, "more was taken than is there");

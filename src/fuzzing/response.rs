@@ -36,8 +36,8 @@ pub fn response(input: &[u8]) {
     let wire = input.get(3..).unwrap_or_default();
     let to_head = asked & 1 != 0;
     let version = if asked & 2 != 0 { Version::Http10 } else { Version::Http11 };
-    thread_local!(static STAGE: Stage = Stage::new());
-    STAGE.with(|stage| {
+    thread_local!(static STAGE: RefCell<Stage> = RefCell::new(Stage::new()));
+    STAGE.with_borrow_mut(|stage| {
         let plain = naive::answered(wire, to_head);
         let whole = stage.play(whole_of(wire), version, to_head);
         let pieces = stage.play(cut(wire, seed), version, to_head);
@@ -98,7 +98,7 @@ struct Stage {
     tasks: LocalSet,
     upstream: Upstream,
     origins: [Arc<Origin>; 2],
-    to_caller: RefCell<Stream>,
+    to_caller: Stream,
     caller: UnixStream,
 }
 
@@ -124,20 +124,20 @@ impl Stage {
         });
         let origins =
             ["a.example", "b.example"].map(|host| Arc::new(Origin::https(host).expect("it is an origin")));
-        Self { runtime, tasks, upstream, origins, to_caller: Stream::Unix(to_caller).into(), caller }
+        Self { runtime, tasks, upstream, origins, to_caller: Stream::Unix(to_caller), caller }
     }
 
-    fn play(&self, pieces: VecDeque<Vec<u8>>, version: Version, to_head: bool) -> Played {
-        let [origin, other] = &self.origins;
-        let keep_alive = self.tasks.block_on(&self.runtime, async {
-            let answer = self.upstream.answering(origin, pieces, to_head);
-            proxy::pass_on(answer, &mut self.to_caller.borrow_mut(), version, to_head).await
+    fn play(&mut self, pieces: VecDeque<Vec<u8>>, version: Version, to_head: bool) -> Played {
+        let Self { runtime, tasks, upstream, origins: [origin, other], to_caller, caller } = self;
+        let keep_alive = tasks.block_on(runtime, async {
+            let answer = upstream.answering(origin, pieces, to_head);
+            proxy::pass_on(answer, to_caller, version, to_head).await
         });
         let mut written = Vec::new();
-        let end = (&self.caller).read_to_end(&mut written).map_err(|error| error.kind());
+        let end = caller.read_to_end(&mut written).map_err(|error| error.kind());
         assert_eq!(end, Err(ErrorKind::WouldBlock));
-        let is_kept = self.upstream.waiting_connections() > 0;
-        self.upstream.turn_to(other);
+        let is_kept = upstream.waiting_connections() > 0;
+        upstream.turn_to(other);
         Played { written, keep_alive, is_kept }
     }
 }

@@ -105,7 +105,7 @@ pub fn hosts(input: &[u8]) {
 
     let dynamic = demo();
     let movable = Hosts::new(Environment::Demo, Some(simulation.clone()), &["localhost".to_owned()]);
-    let fixed = Hosts::new(Environment::Demo, Some(simulation.clone()), &[]);
+    let fixed = Hosts::new(Environment::Demo, Some(simulation), &[]);
     let lead = |hosts: &Hosts| {
         let from = hosts.bootstrap();
         let redirected = hosts.redirect(&from, location).ok().flatten();

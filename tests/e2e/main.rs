@@ -5,11 +5,11 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`strangers`], who never does, [`callers`], who may, and [`listeners`], all ways in;
-//! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
-//! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
-//! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and
-//! [`other_api`], in front of another API than Tradovate's.
+//! never reaches upstream; [`battery`], bytes that two parsers could read differently; [`strangers`], who never does,
+//! [`callers`], who may, and [`listeners`], all ways in; [`outcomes`], when upstream fails; [`signs`], when it refuses or
+//! redirects; [`streaming`], size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all
+//! of that under traffic; [`abuse`], those who take too much; [`stock_clients`], those that log in by themselves;
+//! [`observability`]; [`budget`], how many requests; and [`other_api`], in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod support;
 
 mod abuse;
 mod answers;
+mod battery;
 mod budget;
 mod callers;
 mod clocks;

@@ -72,7 +72,7 @@ async fn large_bodies_share_a_budget_and_orders_need_none_of_it() {
     let mut request = upstream.request().await;
     assert_eq!(request.body.len(), LARGE);
     request.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").await;
-    request.write([b'.'; 50_000]).await;
+    request.write(vec![b'.'; 50_000]).await;
     first.head().await;
     proxy.shows(BUFFERED, &[], share * 2.0).await;
     drop(holders.remove(0));
@@ -82,7 +82,7 @@ async fn large_bodies_share_a_budget_and_orders_need_none_of_it() {
     assert_eq!(last.answer().await.status(), 400, "it is not whole");
     drop(holders);
     proxy.shows(BUFFERED, &[], 0.0).await;
-    request.answer([b'.'; 50_000]).await;
+    request.answer(vec![b'.'; 50_000]).await;
     upstream.is_untouched();
 }
 

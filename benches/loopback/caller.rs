@@ -195,7 +195,7 @@ impl Caller {
         };
         self.head.read(&self.inbox[..at], false)?;
         ensure!(self.head.status() == StatusCode::OK, "the answer is {}", self.head.status());
-        let mut decoder = BodyDecoder::new(self.head.framing());
+        let mut decoder = BodyDecoder::of_response(self.head.framing());
         while !decoder.is_done() {
             let step = decoder.step(&self.inbox[at..]).ok().context("the answer's framing is broken")?;
             at += step.skip + step.take;

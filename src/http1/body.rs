@@ -40,12 +40,22 @@ pub struct Step {
 pub struct BrokenFraming;
 
 impl BodyDecoder {
-    /// A decoder for one body.
+    /// A decoder for one body, of a request's strictness.
     pub fn new(framing: Framing) -> Self {
+        Self::of(framing, Chunked::default())
+    }
+
+    /// A decoder for a response's body. Some servers pad the size of a chunk with blanks; an answer that says what became
+    /// of an order is not thrown away for that.
+    pub fn of_response(framing: Framing) -> Self {
+        Self::of(framing, Chunked { may_be_padded: true, ..Chunked::default() })
+    }
+
+    fn of(framing: Framing, chunked: Chunked) -> Self {
         Self(match framing {
             Framing::Empty => State::Done,
             Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunked::default()),
+            Framing::Chunked => State::Chunked(chunked),
             Framing::UntilClose => State::UntilClose,
         })
     }
@@ -96,6 +106,7 @@ struct Chunked {
     /// Size of the chunk being read, then what is left of it.
     left: u64,
     digits: u8,
+    may_be_padded: bool,
     /// Bytes of chunk extensions seen in the whole body.
     extensions: usize,
     trailers: Vec<u8>,
@@ -106,7 +117,7 @@ struct Chunked {
 enum At {
     #[default]
     Size,
-    /// White space behind the size: some servers pad it (RFC 9112 §7.1.1 has it before an extension).
+    /// White space behind the size: RFC 9112 §7.1.1 has it before an extension.
     Blank,
     Extension,
     SizeLf,
@@ -153,7 +164,8 @@ impl Chunked {
             (At::Size, b'\r') if self.digits > 0 => At::SizeLf,
             (At::Size | At::Blank, b' ' | b'\t') if self.digits > 0 => At::Blank,
             (At::Size | At::Blank, b';') if self.digits > 0 => At::Extension,
-            (At::Extension | At::Blank, b'\r') => At::SizeLf,
+            (At::Extension, b'\r') => At::SizeLf,
+            (At::Blank, b'\r') if self.may_be_padded => At::SizeLf,
             // RFC 9112 §7.1.1: unknown extensions are ignored, and their length ought to be limited.
             (At::Extension, byte) if is_text(byte) && self.extensions < MAX_EXTENSION_BYTES => {
                 self.extensions += 1;
@@ -172,7 +184,11 @@ impl Chunked {
                 At::Trailer
             }
             (At::TrailerLf, b'\n') if self.trailer_line == 0 => At::End,
-            (At::TrailerLf, b'\n') => {
+            // RFC 9112 §7.1.2: a trailer section is made of field lines. What looks like a request line here is one to
+            // whoever ends the body at the last chunk.
+            (At::TrailerLf, b'\n')
+                if is_field_line(&self.trailers[self.trailers.len() - self.trailer_line..]) =>
+            {
                 self.trailers.extend_from_slice(b"\r\n");
                 self.trailer_line = 0;
                 At::Trailer
@@ -186,6 +202,13 @@ impl Chunked {
 /// What may stand in a line: no control byte but the tab.
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || !byte.is_ascii_control()
+}
+
+/// RFC 9110 §5.1, §5.6.2: a name that is a token, and right behind it the colon.
+fn is_field_line(line: &[u8]) -> bool {
+    let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+    let is_token = |&byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    name.len() < line.len() && !name.is_empty() && name.iter().all(is_token)
 }
 
 const MAX_EXTENSION_BYTES: usize = 1024;
@@ -203,7 +226,14 @@ mod tests {
         input: &[u8],
         piece: usize,
     ) -> Result<(Vec<u8>, Vec<u8>, usize), BrokenFraming> {
-        let mut decoder = BodyDecoder::new(framing);
+        decode_with(BodyDecoder::new(framing), input, piece)
+    }
+
+    fn decode_with(
+        mut decoder: BodyDecoder,
+        input: &[u8],
+        piece: usize,
+    ) -> Result<(Vec<u8>, Vec<u8>, usize), BrokenFraming> {
         let mut content = Vec::new();
         let (mut done, mut buffered) = (0, 0);
         while buffered < input.len() && !decoder.is_done() {
@@ -249,6 +279,11 @@ mod tests {
             "5;a\nhello\r\n",
             "5;a\x01\r\nhello\r\n",
             "5 garbage\r\nhello\r\n",
+            "5 \r\nhello\r\n",
+            "0\r\nGET /smuggled HTTP/1.1\r\n\r\n",
+            "0\r\n A: folded\r\n\r\n",
+            "0\r\nA : b\r\n\r\n",
+            "0\r\n: b\r\n\r\n",
             "00000000000000005\r\nhello\r\n",
         ] {
             assert_eq!(decode(Framing::Chunked, bad.as_bytes(), 3), Err(BrokenFraming), "{bad:?}");
@@ -257,6 +292,13 @@ mod tests {
         assert_eq!(decode(Framing::Chunked, endless.as_bytes(), 100), Err(BrokenFraming));
         let endless = format!("0\r\n{}\r\n\r\n", "x".repeat(MAX_TRAILER_BYTES + 1));
         assert_eq!(decode(Framing::Chunked, endless.as_bytes(), 100), Err(BrokenFraming));
+    }
+
+    #[test]
+    fn a_response_may_pad_the_size_of_a_chunk() {
+        let input = b"2 \t\r\nok\r\n0  \r\n\r\n";
+        let decoded = decode_with(BodyDecoder::of_response(Framing::Chunked), input, 1);
+        assert_eq!(decoded.unwrap(), (b"ok".to_vec(), Vec::new(), 0));
     }
 
     proptest! {

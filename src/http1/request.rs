@@ -41,7 +41,8 @@ impl RequestHead {
         match parsed.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
             Err(httparse::Error::TooManyHeaders) => return Err(BadRequest::TooManyFields),
-            Err(httparse::Error::Version) => return Err(BadRequest::Version),
+            // Whatever stands behind the target is a version to httparse, be it the rest of a target with a blank in it.
+            Err(httparse::Error::Version) if names_a_version(bytes) => return Err(BadRequest::Version),
             Ok(_) | Err(_) => return Err(BadRequest::Malformed),
         }
         let target = parsed.path.unwrap_or_default();
@@ -212,6 +213,14 @@ pub enum BadRequest {
     Incomplete,
 }
 
+/// Whether the request line is one, but for which version it names (RFC 9112 §2.3).
+fn names_a_version(bytes: &[u8]) -> bool {
+    let line =
+        bytes.strip_prefix(b"\r\n").unwrap_or(bytes).split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    words.next().is_some_and(|version| version.starts_with(b"HTTP/")) && words.next().is_none()
+}
+
 /// RFC 9112 §3.2 with RFC 3986 §3.2.2; no comma, since a list of hosts is none.
 fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
@@ -282,6 +291,10 @@ mod tests {
         for (head, refused) in [
             ("GET / HTTP/1.1\r\n\r\n", BadRequest::HostMissing),
             ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", BadRequest::Version),
+            ("\r\nGET / HTTP/2\r\nHost: a\r\n\r\n", BadRequest::Version),
+            ("GET / / HTTP/1.1\r\nHost: a\r\n\r\n", BadRequest::Malformed),
+            ("GET / HTTPS/1.1\r\nHost: a\r\n\r\n", BadRequest::Malformed),
+            ("GET / HTTP/2 \r\nHost: a\r\n\r\n", BadRequest::Malformed),
             ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", BadRequest::Malformed),
             ("GET /\r\n\r\n", BadRequest::Malformed),
             ("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", BadRequest::Target),

@@ -25,6 +25,11 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// Reads a complete head; `to_head` if it answers a HEAD request, which decides whether a body follows.
     pub fn read(&mut self, bytes: &[u8], to_head: bool) -> Result<(), BadResponse> {
+        // RFC 9112 §4: a response begins with its status line. httparse skips empty lines before one, which §2.2 allows
+        // of a request alone; here they would be left over from the answer before.
+        if !bytes.starts_with(b"HTTP/") {
+            return Err(BadResponse::Malformed);
+        }
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -173,9 +178,12 @@ mod tests {
             let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
             assert_eq!(framing(&head, "GET"), Err(BadResponse::Framing), "{fields:?}");
         }
-        for head in
-            ["HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "HTTP/1.1 99 X\r\n\r\n", "HTTP/3 200 OK\r\n\r\n"]
-        {
+        for head in [
+            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            "HTTP/1.1 99 X\r\n\r\n",
+            "HTTP/3 200 OK\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+        ] {
             assert_eq!(framing(head, "GET"), Err(BadResponse::Malformed), "{head:?}");
         }
     }

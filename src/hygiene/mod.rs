@@ -13,10 +13,12 @@
 //! }
 //! ```
 //!
-//! [`names`] says which fields stay behind, in either direction, and why.
+//! On the way back, [`echo`] keeps our token from the caller, whoever wrote it into the answer. [`names`] says which fields stay behind, in either direction, and why.
 
+pub mod echo;
 pub mod names;
 pub mod request;
 
+pub use echo::{EchoFilter, Echoed};
 pub use names::{crosses_downstream, crosses_upstream};
 pub use request::{Authorized, Encoded, Received, Scrubbed};

@@ -26,16 +26,23 @@ pub fn crosses_downstream(name: &str, fields: &Fields<'_>) -> bool {
 }
 
 /// The part of [`crosses_downstream`] that needs the name alone: all there is to ask of HTTP/2, which has no
-/// `Connection` (RFC 9113 §8.2.2), and of trailers.
+/// `Connection` (RFC 9113 §8.2.2).
 pub fn may_be_answered(name: &str) -> bool {
     !(is_one_of(name, HOP_BY_HOP)
         || is_one_of(name, RESPONSE_ONLY)
         || RESPONSE_PREFIXES.iter().any(|prefix| has_prefix(name, prefix)))
 }
 
+/// Whether a trailer field may go back to the caller. RFC 9110 §6.5.1: one that says how the answer is to be framed,
+/// read, kept or followed has to be in its head, where somebody may have acted on it already.
+pub fn may_be_trailed(name: &str) -> bool {
+    may_be_answered(name) && !is_one_of(name, HEAD_ONLY)
+}
+
 /// RFC 9110 §7.6.1, and what old implementations send besides.
 const HOP_BY_HOP: &[&str] = &[
     "connection",
+    "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authentication-info",
@@ -58,28 +65,57 @@ const BROWSER: &[&str] = &["origin", "referer"];
 
 /// Fields that some server lets override where a request goes, what it is, or whence it came.
 const ROUTING: &[&str] = &[
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
     "forwarded",
+    // CVE-2016-5385 (httpoxy): CGI makes a setting of it.
+    "proxy",
+    "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
     "x-host",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-original-host",
-    "x-original-method",
-    "x-original-url",
+    "x-override-url",
     "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
     "x-rewrite-url",
-    "true-client-ip",
 ];
 
 /// Families of the same kinds; `x-proxy-` is ours, towards the caller only, and `x-expect-env` the caller's, towards
 /// the proxy only.
-const REQUEST_PREFIXES: &[&str] = &["sec-", "x-forwarded-", "proxy-", "x-proxy-", "x-expect-env"];
+const REQUEST_PREFIXES: &[&str] =
+    &["sec-", "x-forwarded-", "x-original-", "x-envoy-", "proxy-", "x-proxy-", "x-expect-env"];
 
 /// `Content-Length` is said anew. `Set-Cookie` would make a browser's or client's jar a second session.
 /// `Alt-Svc` would lead the caller around the proxy.
 const RESPONSE_ONLY: &[&str] = &["content-length", "set-cookie", "set-cookie2", "alt-svc"];
+
+/// Those of RFC 9110 §6.5.1 that are not left out of every answer.
+const HEAD_ONLY: &[&str] = &[
+    "age",
+    "allow",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-range",
+    "content-type",
+    "date",
+    "expires",
+    "host",
+    "location",
+    "pragma",
+    "retry-after",
+    "vary",
+    "warning",
+    "www-authenticate",
+];
 
 /// The API grants every web page access (`Access-Control-Allow-Origin: *`); behind the proxy that grant would
 /// be ours. `x-proxy-` may only be said by the proxy itself.

@@ -14,7 +14,7 @@ use crate::{
         inbound::{Head, Stop},
         metrics::Observation,
         outbound::{Cut, Outbound},
-        route::{Answerer, Route},
+        route::{Answerer, Route, stays_in_http},
     },
     tradovate::{Effect, Penalty, penalty},
     upstream::{Answer, Failure, Sent},
@@ -167,8 +167,12 @@ async fn refuse(
     let problem = error.problem();
     observation.complete(problem.status, error.label());
     let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.
+    outbound.to_head |= head.bytes.starts_with(b"HEAD ");
     // What is left of an unread body would be taken for the next request.
     outbound.keep_alive &= inbound.is_whole() && !error.ends_connection();
+    // Nor need what comes behind a request for a tunnel be one, and a stranger's is refused before that is judged.
+    outbound.keep_alive = outbound.keep_alive && stays_in_http(&head.read, &head.bytes).is_ok();
     match outbound.problem(&problem).await {
         Ok(()) if outbound.keep_alive => After::KeepAlive,
         Ok(()) => After::Close,

@@ -72,10 +72,7 @@ impl Inbound {
             if !matches!(fill(stream, &mut self.inbox).await, Ok(1..)) {
                 return false;
             }
-            // RFC 9112 §2.2: old clients end a body with a line end that belongs to nothing.
-            if self.inbox.starts_with(b"\r\n") {
-                self.inbox.drain(..2);
-            }
+            self.skip_empty_lines();
         }
         true
     }
@@ -88,6 +85,16 @@ impl Inbound {
     /// Whether the current request has been read to its end.
     pub(super) fn is_whole(&self) -> bool {
         self.progress == Progress::Whole
+    }
+
+    /// RFC 9112 §2.2: old clients end a body with a line end that belongs to nothing. However many there are, and however
+    /// they are cut into packets, they are nothing. Returns whether there were any.
+    fn skip_empty_lines(&mut self) -> bool {
+        let before = self.inbox.len();
+        while self.inbox.starts_with(b"\r\n") {
+            self.inbox.drain(..2);
+        }
+        self.inbox.len() < before
     }
 
     pub(super) fn body(&self) -> &[u8] {
@@ -106,7 +113,11 @@ impl Inbound {
         self.progress = Progress::Nothing;
         let deadline = Instant::now() + timeouts.head;
         let mut scanner = HeadScanner::default();
+        head.bytes.clear();
         loop {
+            if scanner.in_first_line() && self.skip_empty_lines() {
+                scanner = HeadScanner::default();
+            }
             match scanner.scan(&self.inbox) {
                 Scanned::Complete(len) if len <= limits.head_bytes => {
                     head.bytes.clear();
@@ -118,8 +129,12 @@ impl Inbound {
                     return Ok(());
                 }
                 Scanned::Partial if self.inbox.len() < limits.head_bytes => {}
-                Scanned::Partial if scanner.in_first_line() => return Err(BadRequest::TargetTooLong.into()),
-                Scanned::Complete(_) | Scanned::Partial => return Err(BadRequest::HeadTooLong.into()),
+                Scanned::Complete(_) | Scanned::Partial => {
+                    // More than the limit may have come at once: by where the first line ends, not by how far it was read.
+                    let line_fits = self.inbox[..limits.head_bytes].contains(&b'\n');
+                    let error = if line_fits { BadRequest::HeadTooLong } else { BadRequest::TargetTooLong };
+                    return Err(error.into());
+                }
                 Scanned::BareLf => return Err(BadRequest::BareLf.into()),
             }
             match timeout_at(deadline, fill(stream, &mut self.inbox)).await {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::http1::BadResponse;
+use crate::{http1::BadResponse, hygiene::Echoed};
 
 /// A request that got no whole answer.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,8 @@ pub enum UpstreamError {
     HeadTimeout,
     #[error("the answer is not valid HTTP: {0}")]
     BadResponse(#[from] BadResponse),
+    #[error("the answer holds the access token that the request was sent with, so it is withheld")]
+    TokenEchoed,
     #[error("the answer stalled")]
     BodyTimeout,
     #[error("the answer ended before it was complete")]
@@ -56,6 +58,16 @@ pub enum UpstreamError {
     Http2(#[source] hyper::Error),
     #[error("the request has no form in HTTP/2")]
     NoHttp2Form,
+}
+
+impl From<Echoed> for UpstreamError {
+    fn from(Echoed: Echoed) -> Self {
+        tracing::error!(
+            "upstream's answer held the access token that the request was sent with, so the caller got none; an API that \
+             repeats credentials should not be behind this proxy"
+        );
+        Self::TokenEchoed
+    }
 }
 
 impl UpstreamError {

@@ -20,6 +20,8 @@ pub(super) struct Http1 {
     /// `head` points into it.
     inbox: Vec<u8>,
     start: usize,
+    /// Where in it the piece of the body is that was taken last.
+    data: Range<usize>,
     head_len: usize,
     head: ResponseHead,
     decoder: BodyDecoder,
@@ -44,9 +46,10 @@ impl Http1 {
             stream,
             inbox: Vec::new(),
             start: 0,
+            data: 0..0,
             head_len: 0,
             head: ResponseHead::default(),
-            decoder: BodyDecoder::new(Framing::Empty),
+            decoder: BodyDecoder::of_response(Framing::Empty),
             to_head: false,
             has_answered: false,
             is_torn: false,
@@ -79,6 +82,7 @@ impl Http1 {
         self.has_answered = false;
         self.inbox.clear();
         self.start = 0;
+        self.data = 0..0;
         let write = async {
             for part in request.parts() {
                 self.stream.write_all(part).await?;
@@ -102,7 +106,7 @@ impl Http1 {
         self.head.read(&self.inbox[..self.head_len], self.to_head)?;
         self.has_answered = true;
         self.start = self.head_len;
-        self.decoder = BodyDecoder::new(self.head.framing());
+        self.decoder = BodyDecoder::of_response(self.head.framing());
         Ok(())
     }
 
@@ -141,25 +145,34 @@ impl Http1 {
         self.head.fields(&self.inbox[..self.head_len])
     }
 
-    /// The next piece of the body, or `None` at its end. Not cancel safe.
-    pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
-        Ok(self.next_range(timeouts).await?.map(|range| &self.inbox[range]))
+    /// The head that was read last, as it came.
+    pub(super) fn head_bytes(&self) -> &[u8] {
+        &self.inbox[..self.head_len]
     }
 
-    async fn next_range(&mut self, timeouts: &Timeouts) -> Result<Option<Range<usize>>, UpstreamError> {
+    /// The piece of the body that was taken last.
+    pub(super) fn data(&self) -> &[u8] {
+        &self.inbox[self.data.clone()]
+    }
+
+    /// Takes the next piece of the body, if it has not ended. Not cancel safe.
+    pub(super) async fn take_data(&mut self, timeouts: &Timeouts) -> Result<bool, UpstreamError> {
         loop {
-            let at_hand = self.range_at_hand()?;
-            if at_hand.is_some() || self.decoder.is_done() {
-                return Ok(at_hand);
+            if self.take_data_at_hand()? {
+                return Ok(true);
+            }
+            if self.decoder.is_done() {
+                return Ok(false);
             }
             // Everything read so far is consumed, the head too: by now it has been passed on.
             self.inbox.clear();
             self.start = 0;
+            self.data = 0..0;
             self.head_len = 0;
             let read = timeout(timeouts.body_idle, self.fill()).await;
             if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
                 let proper = self.decoder.may_end_with_connection();
-                return if proper { Ok(None) } else { Err(UpstreamError::Truncated) };
+                return if proper { Ok(false) } else { Err(UpstreamError::Truncated) };
             }
         }
     }
@@ -183,17 +196,12 @@ impl Http1 {
         Ok(&rest[step.skip..step.skip + step.take])
     }
 
-    /// The body bytes that came along with the head, so that both can be passed on in one write.
-    pub(super) fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
-        Ok(self.range_at_hand()?.map(|range| &self.inbox[range]))
-    }
-
-    /// Takes the framing off what has been read.
-    fn range_at_hand(&mut self) -> Result<Option<Range<usize>>, UpstreamError> {
+    /// Takes the framing off what has been read already, such as came along with the head; whether there is any data.
+    pub(super) fn take_data_at_hand(&mut self) -> Result<bool, UpstreamError> {
         let step = self.decoder.step(&self.inbox[self.start..]).map_err(|_| BadResponse::Chunk)?;
-        let data = self.start + step.skip..self.start + step.skip + step.take;
-        self.start = data.end;
-        Ok((!data.is_empty()).then_some(data))
+        self.data = self.start + step.skip..self.start + step.skip + step.take;
+        self.start = self.data.end;
+        Ok(!self.data.is_empty())
     }
 
     /// Whether the body has ended already without a byte, as far as what has been read tells. Takes nothing.
@@ -216,6 +224,7 @@ impl Http1 {
     pub(super) fn rest(&mut self) {
         self.inbox = Vec::new();
         self.start = 0;
+        self.data = 0..0;
         self.head_len = 0;
     }
 

@@ -87,30 +87,36 @@ impl Http2Answer {
         timeouts: &Timeouts,
     ) -> Result<&[u8], UpstreamError> {
         if !self.is_peeked && whole.is_some_and(|whole| whole > 0) {
-            self.is_peeked = self.next_data(timeouts).await?.is_some();
+            self.is_peeked = self.take_data(timeouts).await?;
         }
         Ok(if self.is_peeked { &self.data } else { &[] })
     }
 
-    /// What has been looked at already.
-    pub(super) fn data_at_hand(&mut self) -> Option<&[u8]> {
-        std::mem::take(&mut self.is_peeked).then_some(&*self.data)
+    /// Takes what has been looked at already; whether there is any.
+    pub(super) fn take_data_at_hand(&mut self) -> bool {
+        std::mem::take(&mut self.is_peeked)
     }
 
-    pub(super) async fn next_data(&mut self, timeouts: &Timeouts) -> Result<Option<&[u8]>, UpstreamError> {
+    /// The piece of the body that was taken last.
+    pub(super) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Takes the next piece of the body, if it has not ended. Not cancel safe.
+    pub(super) async fn take_data(&mut self, timeouts: &Timeouts) -> Result<bool, UpstreamError> {
         if std::mem::take(&mut self.is_peeked) {
-            return Ok(Some(&self.data));
+            return Ok(true);
         }
         loop {
             let frame = timeout(timeouts.body_idle, self.response.body_mut().frame()).await;
             match frame.map_err(|_| UpstreamError::BodyTimeout)? {
-                None => return Ok(None),
+                None => return Ok(false),
                 Some(Err(error)) => return Err(UpstreamError::Http2(error)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
                         self.data = data;
-                        return Ok(Some(&self.data));
+                        return Ok(true);
                     }
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },

@@ -7,6 +7,7 @@ use http::Request;
 use http_body_util::Full;
 
 use crate::{
+    bearer::Bearer,
     hygiene::{Authorized, Encoded},
     origin::Origin,
     upstream::{
@@ -73,7 +74,7 @@ impl Lease {
                 Form::Http2(sender, Box::new(request))
             }
         };
-        Ok(Prepared { upstream, origin, form })
+        Ok(Prepared { upstream, origin, form, bearer: request.bearer().clone() })
     }
 }
 
@@ -82,6 +83,7 @@ pub struct Prepared<'b> {
     upstream: Upstream,
     origin: Arc<Origin>,
     form: Form<'b>,
+    bearer: Bearer,
 }
 
 enum Form<'b> {
@@ -96,24 +98,24 @@ impl Prepared<'_> {
     /// # Errors
     /// When it could not be sent whole; says whether any of it was.
     pub async fn send(self) -> Result<Answer, Failure> {
-        let Self { upstream, origin, form } = self;
+        let Self { upstream, origin, form, bearer } = self;
         let (mut connection, request) = match form {
             Form::Http1(connection, request) => (connection, request),
             Form::Http2(mut sender, request) => {
                 let answered = http2::send(&mut sender, *request, upstream.timeouts()).await?;
-                return Ok(Answer::http2(upstream, origin, answered));
+                return Ok(Answer::http2(upstream, origin, answered, bearer));
             }
         };
         let counted = upstream.count_active();
         let Err(failure) = connection.send(&request, upstream.timeouts()).await else {
-            return Ok(Answer::awaited(upstream, origin, connection, counted));
+            return Ok(Answer::awaited(upstream, origin, connection, counted, bearer));
         };
         if failure.sent == Sent::No || failure.error.is_timeout() {
             return Err(failure);
         }
         // A server may refuse a request before it has read it all, and close: its answer is then worth more than
         // our broken pipe (RFC 9112 §9.5).
-        let mut answer = Answer::awaited(upstream, origin, connection, counted);
+        let mut answer = Answer::awaited(upstream, origin, connection, counted, bearer);
         match answer.head().await {
             Ok(answer::Head::Final) => Ok(answer),
             Ok(answer::Head::Interim) | Err(_) => Err(failure),

@@ -5,7 +5,8 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`strangers`], who never does, [`callers`], who may, [`listeners`], all ways in, and
+//! never reaches upstream; [`battery`], bytes that two parsers could read differently; [`strangers`], who never does,
+//! [`callers`], who may, [`listeners`], all ways in, and
 //! [`guards`], what the operator does not let pass;
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
@@ -21,6 +22,7 @@ mod support;
 
 mod abuse;
 mod answers;
+mod battery;
 mod budget;
 mod callers;
 mod clocks;

@@ -25,7 +25,7 @@ fn with_key(minted: &Minted) -> String {
 
 #[tokio::test]
 async fn no_route_answers_a_page_or_under_a_strange_name_and_no_order_is_given() {
-    let mut running = running().await;
+    let mut running = running();
     let address = running.address;
     let looks = LOOKS.map(|path| format!("GET {path}"));
     let orders = ORDERS.iter().flat_map(|path| [format!("POST {path}"), format!("GET {path}")]);
@@ -84,7 +84,7 @@ async fn running_answer(address: SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn a_person_with_a_browser_and_a_scraper_are_let_in() {
-    let running = running().await;
+    let running = running();
     let own = format!("Host: {}\r\n", running.address);
     for fields in [
         own.as_str(),
@@ -105,7 +105,7 @@ async fn a_person_with_a_browser_and_a_scraper_are_let_in() {
 async fn with_keys_only_who_has_one_sees_or_changes_anything() {
     let (ops, stranger) = (mint("ops").unwrap(), mint("ops").unwrap());
     let keys: Keys = ops.entry.parse().unwrap();
-    let mut running = running_with(Rules { keys, ..Rules::default() }).await;
+    let mut running = running_with(Rules { keys, ..Rules::default() });
     let none = "Host: localhost\r\n".to_owned();
     for fields in [&none, &with_key(&stranger)] {
         let looks = ["/", "/status", "/metrics", "/no-such-route"].map(|path| format!("GET {path}"));

@@ -43,19 +43,19 @@ fn budget(clock: &Clock) -> Arc<Budget> {
     Arc::new(Budget::new(Policy::default(), clock.clone()))
 }
 
-async fn running() -> Running {
+fn running() -> Running {
     let hosts = vec!["proxy.internal".parse().unwrap()];
-    running_with(Rules { hosts, ..Rules::default() }).await
+    running_with(Rules { hosts, ..Rules::default() })
 }
 
 fn callers(listener: Listener, rules: Rules) -> Callers {
     Callers::new(listener, rules, &callers::Metrics::register(&Registry::new()).unwrap())
 }
 
-async fn running_with(rules: Rules) -> Running {
+fn running_with(rules: Rules) -> Running {
     let clock = Clock::simulated_from_now();
     let (publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
-    let (listeners, address) = listeners().await;
+    let (listeners, address) = listeners();
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("tradovate_proxy_test_total", "A test.").unwrap())).unwrap();
     let facts = Facts {
@@ -81,8 +81,7 @@ async fn running_with(rules: Rules) -> Running {
     Running { address, publisher, orders, admin, clock, stop, served }
 }
 
-#[expect(clippy::unused_async, reason = "listeners need a runtime around them, and this says so")]
-async fn listeners() -> (Listeners, SocketAddr) {
+fn listeners() -> (Listeners, SocketAddr) {
     let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
     let address = listeners.addresses().unwrap().tcp().unwrap();
     (listeners, address)
@@ -132,7 +131,7 @@ impl Running {
 
 #[tokio::test]
 async fn readiness_follows_the_token_and_liveness_does_not() {
-    let mut running = running().await;
+    let mut running = running();
     let answer = running.get("/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 30\r\n"), "{answer}");
     assert!(answer.contains("\r\n\r\nnot ready: starting: "), "{answer}");
@@ -167,7 +166,7 @@ async fn readiness_follows_the_token_and_liveness_does_not() {
 
 #[tokio::test]
 async fn status_tells_everything_but_the_token() {
-    let mut running = running().await;
+    let mut running = running();
     let before: serde_json::Value = json(&running.get("/status").await);
     assert_eq!(before["origin"], "https://demo.tradovateapi.com");
     assert_eq!((&before["ready"], &before["session"]["expires_at"]), (&false.into(), &().into()));
@@ -213,7 +212,7 @@ fn json(answer: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn metrics_hold_the_build_the_process_and_what_others_registered() {
-    let running = running().await;
+    let running = running();
     let answer = running.get("/metrics").await;
     assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
     let build = format!("\ntradovate_proxy_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
@@ -226,7 +225,7 @@ async fn metrics_hold_the_build_the_process_and_what_others_registered() {
 
 #[tokio::test]
 async fn only_reading_and_only_these_routes() {
-    let running = running().await;
+    let running = running();
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
         let request = format!("{method} /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = running.send(&request).await;
@@ -253,7 +252,7 @@ async fn only_reading_and_only_these_routes() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_are_closed_and_a_freed_slot_is_used_again() {
-    let running = running().await;
+    let running = running();
     let mut held = Vec::new();
     for _ in 0..MOST_CONNECTIONS {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
@@ -283,7 +282,7 @@ async fn connections_beyond_the_cap_are_closed_and_a_freed_slot_is_used_again() 
 
 #[tokio::test]
 async fn shutdown_closes_idle_connections_and_returns() {
-    let running = running().await;
+    let running = running();
     let mut idle = TcpStream::connect(running.address).await.unwrap();
     idle.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     idle.read_exact(&mut [0; 12]).await.unwrap();

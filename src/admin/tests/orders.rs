@@ -59,7 +59,7 @@ fn status_of(answer: &str) -> &str {
 
 #[tokio::test]
 async fn an_order_is_given_once_and_answered_with_the_session_as_it_stands_then() {
-    let mut running = running().await;
+    let mut running = running();
     let until = running.clock.now() + SignedDuration::from_hours(2);
     let end = format!("{{\"until\":\"{until}\"}}");
     running.publisher.report(status(&running.clock, State::Paused));
@@ -88,7 +88,7 @@ async fn an_order_is_given_once_and_answered_with_the_session_as_it_stands_then(
 
 #[tokio::test]
 async fn why_an_order_was_not_carried_out_is_said_with_what_to_do() {
-    let mut running = running().await;
+    let mut running = running();
     let at = running.clock.now() + SignedDuration::from_secs(600);
     for (declined, status, code) in [
         (Declined::Paused, "409", "session-paused"),
@@ -114,7 +114,7 @@ async fn why_an_order_was_not_carried_out_is_said_with_what_to_do() {
 
 #[tokio::test]
 async fn an_order_is_a_post_and_nothing_else() {
-    let mut running = running().await;
+    let mut running = running();
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"] {
         let request = post("/session/renew", "", "").replace("POST", method);
         let answer = running.refused(&request).await;
@@ -125,7 +125,7 @@ async fn an_order_is_a_post_and_nothing_else() {
 
 #[tokio::test]
 async fn a_body_is_json_small_and_understood() {
-    let mut running = running().await;
+    let mut running = running();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
         let request = post("/session/pause", "", "{}").replace("application/json", kind);
         assert_eq!(status_of(&running.refused(&request).await), "415", "{kind:?}");
@@ -192,7 +192,7 @@ async fn every_order_is_logged_with_its_outcome_even_if_nobody_waits_for_it() {
         .with_writer(move || writer.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
 
-    let mut running = running().await;
+    let mut running = running();
     running.order("/session/pause", "", Ok(())).await;
     running.order("/session/renew", "", Err(Declined::NoToken)).await;
     running.refused(&post("/session/acquire", "Origin: null\r\n", "")).await;

@@ -21,7 +21,7 @@ fn in_state(clock: &Clock, state: State) -> Status {
 #[tokio::test]
 async fn each_state_has_its_readiness_its_reason_its_next_action_and_one_sentence_of_advice() {
     for state in State::ALL {
-        let mut running = running().await;
+        let mut running = running();
         let serves = matches!(state, State::Live | State::Overdue);
         let moment = in_state(&running.clock, state);
         if serves {
@@ -59,7 +59,7 @@ async fn each_state_has_its_readiness_its_reason_its_next_action_and_one_sentenc
 
 #[tokio::test]
 async fn what_the_renewer_advises_comes_before_what_the_state_tells() {
-    let mut running = running().await;
+    let mut running = running();
     running.publisher.report(Status {
         advice: Some("solve the captcha".to_owned()),
         ..in_state(&running.clock, State::Held)
@@ -69,7 +69,7 @@ async fn what_the_renewer_advises_comes_before_what_the_state_tells() {
 
 #[tokio::test]
 async fn a_pause_without_an_end_has_none() {
-    let mut running = running().await;
+    let mut running = running();
     running.publisher.report(status(&running.clock, State::Paused));
     let shown = &json(&running.get("/status").await)["session"];
     assert!(shown["paused_until"].is_null() && shown["next"].is_null(), "{shown}");
@@ -78,7 +78,7 @@ async fn a_pause_without_an_end_has_none() {
 
 #[tokio::test]
 async fn a_draining_process_lives_and_is_not_ready() {
-    let mut running = running().await;
+    let mut running = running();
     let live = status(&running.clock, State::Live);
     running.publisher.publish(session(&running.clock, SignedDuration::from_mins(80)), live);
     assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200 "));
@@ -93,7 +93,7 @@ async fn a_draining_process_lives_and_is_not_ready() {
 
 #[tokio::test]
 async fn the_page_runs_nothing_fetches_nothing_and_holds_no_text_as_markup() {
-    let mut running = running().await;
+    let mut running = running();
     running.publisher.report(in_state(&running.clock, State::Held));
     let page = running.get("/").await;
     let (head, body) = page.split_once("\r\n\r\n").unwrap();
@@ -113,7 +113,7 @@ async fn the_page_runs_nothing_fetches_nothing_and_holds_no_text_as_markup() {
 
 #[tokio::test]
 async fn the_rows_say_when_and_how_far_off_that_is() {
-    let mut running = running().await;
+    let mut running = running();
     let now = running.clock.now();
     let live = Status {
         last: Some(Attempt { call: Call::Renew, at: now, result: "ok" }),

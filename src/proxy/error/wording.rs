@@ -180,7 +180,7 @@ fn refused(refusal: route::Refusal) -> Problem {
         ),
     };
     // RFC 9110 §15.5.6: a 405 names what is allowed.
-    let allow = (refusal == Refusal::Method).then_some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    let allow = (refusal == Refusal::Method).then_some(route::ALLOW);
     Problem { allow, ..Problem::refused(status, code, refusal.to_string(), help) }
 }
 
@@ -250,6 +250,7 @@ fn upstream(failure: &Failure) -> Problem {
             "upstream-too-slow"
         }
         UpstreamError::BadResponse(_) => "bad-answer",
+        UpstreamError::TokenEchoed => "token-echoed",
         UpstreamError::NoHttp2Form => "no-http2-form",
         UpstreamError::Write(_)
         | UpstreamError::ClosedEarly

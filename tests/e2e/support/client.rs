@@ -293,6 +293,7 @@ const FIELDS: &[&str] = &[
     "date",
     "location",
     "retry-after",
+    "server",
     "transfer-encoding",
     "vary",
     "via",

@@ -15,6 +15,7 @@ pub(crate) mod message;
 pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod refusal;
 pub(crate) mod stage;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -146,6 +146,16 @@ impl Request {
         within("the proxy to take an answer, or leave", self.stream.write_all(bytes.as_ref())).await
     }
 
+    /// The same, in one packet or byte by byte.
+    pub(crate) async fn offer(&mut self, bytes: &[u8], byte_by_byte: bool) {
+        let size = if byte_by_byte { 1 } else { bytes.len().max(1) };
+        for packet in bytes.chunks(size) {
+            if self.try_write(packet).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Writes the rest of an answer, and waits for the next request on the same connection.
     pub(crate) async fn answer(mut self, bytes: impl AsRef<[u8]>) {
         self.write(bytes).await;

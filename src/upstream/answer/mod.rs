@@ -9,8 +9,12 @@ use http::{
 use tokio::time::Instant;
 
 use crate::{
+    bearer::Bearer,
     http1::{BadResponse, Framing},
-    hygiene::names::{crosses_downstream, may_be_answered},
+    hygiene::{
+        EchoFilter,
+        names::{crosses_downstream, may_be_answered, may_be_trailed},
+    },
     origin::Origin,
     upstream::{Failure, Upstream, UpstreamError, http1::Http1, http2::Http2Answer, metrics::Counted},
 };
@@ -29,12 +33,24 @@ pub struct Answer {
     has_head: bool,
     /// HTTP/2 counts the connection, which is not this exchange's alone.
     counted: Option<Counted>,
+    /// What keeps our token from coming back.
+    echo: EchoFilter,
 }
 
 #[derive(Debug)]
 enum Transport {
     Http1(Box<Http1>),
     Http2(Box<Http2Answer>),
+}
+
+impl Transport {
+    /// The piece of the body that was taken last.
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::Http1(connection) => connection.data(),
+            Self::Http2(answer) => answer.data(),
+        }
+    }
 }
 
 /// What kind of head has been read.
@@ -63,16 +79,24 @@ impl Answer {
         origin: Arc<Origin>,
         connection: Box<Http1>,
         counted: Counted,
+        bearer: Bearer,
     ) -> Self {
+        let echo = EchoFilter::new(bearer);
         let deadline = Instant::now() + upstream.timeouts().response_head;
         let (transport, counted) = (Transport::Http1(connection), Some(counted));
-        Self { upstream, origin, transport, interim: 0, deadline, has_head: false, counted }
+        Self { upstream, origin, transport, interim: 0, deadline, has_head: false, counted, echo }
     }
 
-    pub(super) fn http2(upstream: Upstream, origin: Arc<Origin>, answer: Http2Answer) -> Self {
+    pub(super) fn http2(
+        upstream: Upstream,
+        origin: Arc<Origin>,
+        answer: Http2Answer,
+        bearer: Bearer,
+    ) -> Self {
+        let echo = EchoFilter::new(bearer);
         let transport = Transport::Http2(Box::new(answer));
         let deadline = Instant::now();
-        Self { upstream, origin, transport, interim: 0, deadline, has_head: true, counted: None }
+        Self { upstream, origin, transport, interim: 0, deadline, has_head: true, counted: None, echo }
     }
 
     /// Waits for the next head; once the final one has been read, returns at once. Not cancel safe.
@@ -87,6 +111,9 @@ impl Answer {
                 .read_head(self.upstream.head_limit(), self.deadline)
                 .await
                 .map_err(UpstreamError::maybe_sent)?;
+            self.echo
+                .check(connection.head_bytes())
+                .map_err(|echoed| UpstreamError::from(echoed).maybe_sent())?;
             let status = connection.head().status();
             if !status.is_informational() {
                 self.has_head = true;
@@ -102,6 +129,13 @@ impl Answer {
             // 100 would answer an `Expect` that we never send: the body goes along with the head.
             if status != StatusCode::CONTINUE {
                 return Ok(Head::Interim);
+            }
+        }
+        if let Transport::Http2(answer) = &self.transport {
+            for value in answer.response.headers().values() {
+                self.echo
+                    .check(value.as_bytes())
+                    .map_err(|echoed| UpstreamError::from(echoed).maybe_sent())?;
             }
         }
         Ok(Head::Final)
@@ -210,24 +244,52 @@ impl Answer {
     /// The piece of the body that is here already, so that it can be passed on together with the head.
     ///
     /// # Errors
-    /// When the body's framing is broken.
+    /// When the body's framing is broken, or our token is in it.
     pub fn data_at_hand(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
-        match &mut self.transport {
-            Transport::Http1(connection) => connection.data_at_hand(),
-            Transport::Http2(answer) => Ok(answer.data_at_hand()),
+        let is_here = match &mut self.transport {
+            Transport::Http1(connection) => connection.take_data_at_hand()?,
+            Transport::Http2(answer) => answer.take_data_at_hand(),
+        };
+        if !is_here {
+            return Ok(None);
         }
+        let cleared = self.echo.admit(self.transport.data())?;
+        let data = self.echo.cleared(cleared, self.transport.data());
+        Ok((!data.is_empty()).then_some(data))
     }
 
     /// The next piece of the body, or `None` at its proper end. Not cancel safe.
     ///
     /// # Errors
-    /// When it stalls, breaks, or ends before it is complete.
+    /// When it stalls, breaks, ends before it is complete, or holds our token.
     pub async fn next_data(&mut self) -> Result<Option<&[u8]>, UpstreamError> {
         let timeouts = self.upstream.timeouts();
-        match &mut self.transport {
-            Transport::Http1(connection) => connection.next_data(timeouts).await,
-            Transport::Http2(answer) => answer.next_data(timeouts).await,
+        loop {
+            let has_more = match &mut self.transport {
+                Transport::Http1(connection) => connection.take_data(timeouts).await?,
+                Transport::Http2(answer) => answer.take_data(timeouts).await?,
+            };
+            if !has_more {
+                self.check_trailers()?;
+                return Ok(self.echo.rest());
+            }
+            let cleared = self.echo.admit(self.transport.data())?;
+            if !cleared.is_empty() {
+                return Ok(Some(self.echo.cleared(cleared, self.transport.data())));
+            }
         }
+    }
+
+    fn check_trailers(&self) -> Result<(), UpstreamError> {
+        match &self.transport {
+            Transport::Http1(connection) => self.echo.check(connection.trailers())?,
+            Transport::Http2(answer) => {
+                for value in answer.trailers().into_iter().flat_map(http::HeaderMap::values) {
+                    self.echo.check(value.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Shows every trailer field that may cross, once the body has ended.
@@ -242,7 +304,7 @@ impl Answer {
             }
             Transport::Http2(answer) => {
                 for (name, value) in answer.trailers().into_iter().flatten() {
-                    if may_be_answered(name.as_str()) {
+                    if may_be_trailed(name.as_str()) {
                         show(name.as_str(), value.as_bytes());
                     }
                 }
@@ -271,93 +333,11 @@ fn trailer(line: &[u8]) -> Option<(&str, &[u8])> {
         str::from_utf8(name).ok().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_ok())?;
     let value = value[1..].trim_ascii();
     let clean = http::HeaderValue::from_bytes(value).is_ok();
-    (clean && may_be_answered(name)).then_some((name, value))
+    (clean && may_be_trailed(name)).then_some((name, value))
 }
 
 /// Interim answers before the final one; a server that sends more is not going to send that.
 const MAX_INTERIM: u8 = 32;
 
 #[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-        task::LocalSet,
-    };
-
-    use super::*;
-    use crate::{
-        bearer::Bearer,
-        http1::RequestHead,
-        hygiene::Received,
-        upstream::{Choice, Connector, Metrics, Timeouts, tls},
-    };
-
-    /// Whether an answer, whole and in these bytes, is found wordless, and where it leads.
-    async fn judge(method: &str, answer: &'static str) -> (bool, Option<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin: Arc<Origin> =
-            Arc::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        });
-        let connector =
-            Connector::new(Arc::new(tls::client_config(&[], tls::Alpn::Http1).unwrap()), Timeouts::default());
-        let upstream =
-            Upstream::new(connector, 1024, Metrics::register(&prometheus::Registry::new()).unwrap());
-        let bytes = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
-        let mut head = RequestHead::default();
-        head.read(bytes.as_bytes()).unwrap();
-        let bearer = Bearer::new(&"token".into()).unwrap();
-        let request = Received::new(&head, bytes.as_bytes(), "/", b"").scrub();
-        let lease = upstream.lease(&origin, Choice::Any).await.unwrap();
-        let mut wire = Vec::new();
-        let prepared = lease.prepare(&request.authorize(&bearer, &origin), &mut wire).unwrap();
-        let mut answer = prepared.send().await.unwrap();
-        assert_eq!(answer.head().await.unwrap(), Head::Final);
-        (answer.is_wordless(), answer.location().map(str::to_owned))
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_wordless_when_it_is_known_to_have_no_body() {
-        let judged = LocalSet::new();
-        let judged = judged.run_until(async {
-            for (method, answer, expected) in [
-                ("GET", "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", true),
-                ("GET", "HTTP/1.1 204 No\r\n\r\n", true),
-                ("GET", "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true),
-                ("HEAD", "HTTP/1.1 401 No\r\n\r\n", true),
-                ("HEAD", "HTTP/1.1 401 No\r\nContent-Length: 16\r\n\r\n", false),
-                ("GET", "HTTP/1.1 401 No\r\nContent-Length: 1\r\n\r\n", false),
-                ("GET", "HTTP/1.1 401 No\r\nContent-Length: 1\r\n\r\nx", false),
-                ("GET", "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", false),
-                ("GET", "HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n", false),
-                ("GET", "HTTP/1.1 401 No\r\nConnection: close\r\n\r\nx", false),
-            ] {
-                assert_eq!(judge(method, answer).await.0, expected, "{method} {answer:?}");
-            }
-        });
-        judged.await;
-    }
-
-    #[tokio::test]
-    async fn a_location_counts_where_it_stands_once_and_is_text() {
-        let judged = LocalSet::new();
-        let judged = judged.run_until(async {
-            for (fields, expected) in [
-                (
-                    "HTTP/1.1 307 A\r\nLocation: https://b.example/v1/x\r\n\r\n",
-                    Some("https://b.example/v1/x"),
-                ),
-                ("HTTP/1.1 307 A\r\nlocation: /v1/x\r\n\r\n", Some("/v1/x")),
-                ("HTTP/1.1 307 A\r\n\r\n", None),
-                ("HTTP/1.1 307 A\r\nLocation: a\r\nLocation: b\r\n\r\n", None),
-            ] {
-                assert_eq!(judge("GET", fields).await.1.as_deref(), expected, "{fields:?}");
-            }
-        });
-        judged.await;
-    }
-}
+mod tests;

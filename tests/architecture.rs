@@ -25,6 +25,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("tradovate", 2),
     ("upstream", 3),
     ("budget", 3),
+    ("audit", 3),
     ("proxy", 4),
     ("admin", 4),
     ("sandbox", 4),

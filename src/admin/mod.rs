@@ -57,6 +57,7 @@ use tokio::{
 };
 
 use crate::{
+    audit::AuditLog,
     auth::{self, Console},
     budget::Budget,
     clock::Clock,
@@ -99,6 +100,8 @@ pub struct Facts {
     pub hosts: Vec<String>,
     /// The clock that expiry is judged by.
     pub clock: Clock,
+    /// Where orders are written down.
+    pub audit: AuditLog,
 }
 
 impl Admin {

@@ -44,6 +44,7 @@ pub use source::{Source, Tradovate};
 use crate::{
     admin::{self, Admin, Facts},
     app::reload::Controls,
+    audit::{self, AuditLog},
     auth::{
         self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
         TokenSource as _, Vault,
@@ -68,6 +69,8 @@ pub struct Seat {
     pub vault: Vault,
     /// What expiry is judged by.
     pub clock: Clock,
+    /// How orders are written down, if they are.
+    pub audit: Option<audit::Options>,
 }
 
 /// A proxy that has been put together and bound, and serves nobody yet.
@@ -80,6 +83,7 @@ pub struct App {
     workers: Workers,
     session: Reader,
     controls: Controls,
+    audit: AuditLog,
 }
 
 impl App {
@@ -96,6 +100,12 @@ impl App {
         let alpn = if config.upstream_http2 { tls::Alpn::Http2OrHttp1 } else { tls::Alpn::Http1 };
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
+        let clock = seat.clock.clone();
+        let audited = audit::Metrics::register(&registry)?;
+        let audit = match seat.audit.clone() {
+            Some(options) => AuditLog::open(options, seat.environment, clock, audited)?,
+            None => AuditLog::off(clock),
+        };
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
@@ -103,6 +113,7 @@ impl App {
             admin_listen: admin_listener.local_addr().map_err(AppError::Listener)?,
             hosts: config.admin_hosts.clone(),
             clock: seat.clock.clone(),
+            audit: audit.clone(),
         };
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
@@ -126,6 +137,7 @@ impl App {
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
             clock: facts.clock.clone(),
+            audit: audit.clone(),
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
             metrics,
@@ -135,7 +147,7 @@ impl App {
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
+        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls, audit })
     }
 
     /// Where callers connect.
@@ -192,6 +204,7 @@ impl App {
                 "broken off after the drain timeout; raise drain-timeout if that was work"
             );
         }
+        self.audit.finish().await;
         drop(end);
         settle(session, "session").await?;
         settle(admin, "admin").await

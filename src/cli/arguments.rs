@@ -6,7 +6,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 
 use crate::{
     admin,
-    cli::{Command, Exit, Extent, Sandbox, SessionOrder, complain, exit::EXIT_CODES},
+    cli::{
+        AuditQuestion, Command, Exit, Extent, Sandbox, SessionOrder, audit::AuditVerb, complain,
+        exit::EXIT_CODES,
+    },
     config::{self, Flags, SETTINGS},
 };
 
@@ -20,6 +23,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         Some(("healthcheck", matches)) => Command::Healthcheck(flags(matches)),
         Some(("status", matches)) => Command::Status(flags(matches)),
         Some(("session", matches)) => session(matches),
+        Some(("audit", matches)) => audit(matches),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -76,6 +80,7 @@ fn parser() -> Parser {
                 .subcommand_required(true)
                 .subcommands(ORDERS.iter().map(order_parser)),
         )
+        .subcommand(audit_parser())
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
 }
 
@@ -169,6 +174,34 @@ fn session(matches: &ArgMatches) -> Command {
     Command::Session(SessionOrder { path: form.path, term }, flags(matches))
 }
 
+fn audit_parser() -> Parser {
+    let verb = |name: &'static str, about: &'static str| {
+        let directory = Arg::new(DIR)
+            .long(DIR)
+            .value_name("DIRECTORY")
+            .value_parser(ValueParser::path_buf())
+            .help("Where it is, if not where the settings say");
+        Parser::new(name).about(about).args(setting_flags(AUDIT_SETTINGS)).arg(directory)
+    };
+    Parser::new("audit")
+        .about("Check or show the order audit log, whether the proxy runs or not")
+        .subcommand_required(true)
+        .subcommand(verb(
+            "verify",
+            "Find any line that was changed, removed or cut off: status 0 if there is none, else 1",
+        ))
+        .subcommand(verb("show", "Show it, a line for each"))
+}
+
+fn audit(matches: &ArgMatches) -> Command {
+    let (verb, matches) = match matches.subcommand() {
+        Some(("show", matches)) => (AuditVerb::Show, matches),
+        Some((_, matches)) => (AuditVerb::Verify, matches),
+        None => unreachable!("clap has seen to it that there is one"),
+    };
+    Command::Audit(AuditQuestion { verb, directory: matches.get_one(DIR).cloned() }, flags(matches))
+}
+
 fn sandbox_flags() -> [Arg; 4] {
     [
         Arg::new(API_ONLY)
@@ -220,6 +253,10 @@ const ADMIN_SETTINGS: &[&str] = &["admin-listen", "config"];
 const SANDBOX_SETTINGS: &[&str] =
     &["listen", "admin-listen", "config", "log", "log-format", "workers", "drain-timeout", "upstream-http2"];
 
+/// Settings that lead to an audit log.
+const AUDIT_SETTINGS: &[&str] = &["state-dir", "config"];
+
+const DIR: &str = "dir";
 const API_ONLY: &str = "api-only";
 const API_LISTEN: &str = "api-listen";
 const API_TLS_LISTEN: &str = "api-tls-listen";
@@ -256,6 +293,8 @@ mod tests {
             assert_eq!(format!("{flags:?}"), r#"Flags({"listen": "127.0.0.1:1"})"#);
         }
         assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
+        let Ok(Command::Audit(question, _)) = parsed("audit verify --state-dir s --dir d") else { panic!() };
+        assert_eq!(question, AuditQuestion { verb: AuditVerb::Verify, directory: Some("d".into()) });
         assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
     }
 
@@ -279,6 +318,9 @@ mod tests {
             "session pause --until tomorrow",
             "session pause --for 30m --until 2026-11-23T08:00:00Z",
             "session resume --for 30m",
+            "audit",
+            "audit mend",
+            "audit verify --listen 127.0.0.1:1",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }

@@ -11,9 +11,11 @@
 //! tradovate-proxy healthcheck         ask a running proxy whether it is ready: for containers
 //! tradovate-proxy status              ask it how it stands: for people
 //! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
+//! tradovate-proxy audit verify|show   check or show the order audit log, running or not
 //! ```
 
 mod arguments;
+mod audit;
 mod exit;
 mod health;
 mod question;
@@ -25,6 +27,7 @@ use crate::config::{Config, Environment, Flags, Purpose};
 
 pub use self::{
     arguments::{Unparsed, parse},
+    audit::{AuditQuestion, audit},
     exit::Exit,
     health::healthcheck,
     session::{SessionOrder, session, status},
@@ -45,6 +48,8 @@ pub enum Command {
     Status(Flags),
     /// Have a running proxy do something with its session.
     Session(SessionOrder, Flags),
+    /// Look at the order audit log.
+    Audit(AuditQuestion, Flags),
 }
 
 /// How the sandbox is run.

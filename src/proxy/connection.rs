@@ -48,7 +48,7 @@ pub(super) async fn turn_away(worker: &Worker, stream: TcpStream) {
     let problem = error.problem();
     worker.metrics.observe().complete(problem.status, error.label());
     let mut connection = Connection::new(stream);
-    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None);
+    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None, None);
     if outbound.problem(&problem).await.is_ok() {
         connection.close(FAREWELL).await;
     }

@@ -1,12 +1,13 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
-use std::{io, mem::MaybeUninit};
+use std::{io, mem::MaybeUninit, time::Duration};
 
 use http::StatusCode;
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
+    audit::{Asked, RequestId},
     hygiene::Received,
     proxy::{
         ProxyError, Worker, compat,
@@ -56,6 +57,13 @@ async fn serve(
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    observation.concerns(proxy.audit.entry(Asked {
+        endpoint: route.endpoint,
+        caller: CALLER,
+        method: head.read.method(&head.bytes),
+        target: route.target,
+        body: inbound.body(),
+    }));
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
@@ -67,7 +75,7 @@ async fn serve(
         return Err(ProxyError::CallerLeft.into());
     }
 
-    let mut outbound = worker.outbound(stream, buffer, Some(head));
+    let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
     match route.by {
         Answerer::Proxy(call) => {
             let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
@@ -75,6 +83,12 @@ async fn serve(
         }
         Answerer::Upstream => {
             let fare = proxy.budget.spend(CALLER, route.endpoint, worker.token()?.generation)?;
+            // Before a byte of it leaves.
+            let begun = Instant::now();
+            observation.begin().await?;
+            if begun.elapsed() > A_MOMENT && has_left(outbound.stream) {
+                return Err(ProxyError::CallerLeft.into());
+            }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
             let answer = forward(worker, request, wire, &mut outbound, observation).await?;
@@ -101,6 +115,7 @@ async fn pass_on(
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
     let status = answer.status();
+    observation.reads(&answer);
     if status == StatusCode::OK {
         let body =
             answer.peek(penalty::LONGEST).await.map_err(|error| Failure { error, sent: Sent::Maybe })?;
@@ -109,7 +124,7 @@ async fn pass_on(
             observation.is_penalty();
         }
     }
-    Ok(match outbound.answer(&mut answer, || observation.is_passed_on()).await {
+    Ok(match outbound.answer(&mut answer, observation).await {
         Ok(keep_alive) => {
             observation.complete(status, "answered");
             answer.finish();
@@ -156,7 +171,8 @@ async fn refuse(
     let Connection { stream, head, inbound, buffer, .. } = connection;
     let problem = error.problem();
     observation.complete(problem.status, error.label());
-    let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    let head = inbound.has_head().then_some(&*head);
+    let mut outbound = worker.outbound(stream, buffer, head, observation.request_id());
     // What is left of an unread body would be taken for the next request.
     outbound.keep_alive &= inbound.is_whole() && !error.ends_connection();
     match outbound.problem(&problem).await {
@@ -173,6 +189,7 @@ impl Worker {
         stream: &'a mut TcpStream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
+        request_id: Option<RequestId>,
     ) -> Outbound<'a> {
         Outbound {
             stream,
@@ -185,10 +202,14 @@ impl Worker {
             date: self.proxy.clock.wall(),
             remaining: None,
             penalty: None,
+            request_id,
             is_broken: false,
         }
     }
 }
+
+/// Longer than a disk takes that is well: whoever waited for one that is not may have given up.
+const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// Who sends a request, as long as there is one kind of caller.
 const CALLER: &str = "local";

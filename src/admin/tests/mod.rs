@@ -51,6 +51,7 @@ async fn running() -> Running {
         admin_listen: address,
         hosts: vec!["proxy.internal".to_owned()],
         clock: clock.clone(),
+        audit: AuditLog::off(clock.clone()),
     };
     let (console, orders) = auth::console();
     let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
@@ -293,6 +294,7 @@ async fn what_is_registered_twice_is_an_error() {
         listen: address,
         admin_listen: address,
         hosts: Vec::new(),
+        audit: AuditLog::off(clock.clone()),
         clock: clock.clone(),
     };
     let (console, _orders) = auth::console();

@@ -29,6 +29,7 @@ fn run() -> Exit {
         Command::Status(flags) => cli::status(&flags, &environment),
         Command::Session(order, flags) => cli::session(&order, &flags, &environment),
         Command::Key(name) => cli::key(&name),
+        Command::Audit(question, flags) => cli::audit(&question, &flags, &environment),
         Command::Serve(flags) => {
             start(Sources { purpose: Purpose::Serve, flags, environment }, async |launch| {
                 app::serve(launch).await

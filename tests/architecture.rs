@@ -27,6 +27,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("upstream", 3),
     ("budget", 3),
     ("downstream", 3),
+    ("audit", 3),
     ("proxy", 4),
     ("admin", 4),
     ("sandbox", 4),

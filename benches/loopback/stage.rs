@@ -167,6 +167,7 @@ async fn proxy(
         )?,
         vault: Vault::Memory,
         clock: Clock::system(),
+        audit: None,
     };
     let app = App::bind(&config, seat).await?;
     let (address, session) = (app.listen()?.tcp().context("it listens at no port")?, app.session());

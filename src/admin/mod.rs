@@ -50,6 +50,7 @@ use prometheus::Registry;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
+    audit::AuditLog,
     auth::{self, Console},
     budget::Budget,
     callers::{Callers, Reach},
@@ -105,6 +106,8 @@ pub struct Facts {
     pub operators: Callers,
     /// The clock that expiry is judged by.
     pub clock: Clock,
+    /// Where orders are written down.
+    pub audit: AuditLog,
 }
 
 impl Admin {

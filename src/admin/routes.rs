@@ -20,7 +20,7 @@ use crate::{
         errand::Errand,
         exposition, orders, page,
         problem::Problem,
-        status::{Report, SessionReport},
+        status::{AuditReport, Report, SessionReport},
     },
     auth::Status,
     callers::Stranger,
@@ -99,7 +99,7 @@ fn ready(admin: &Inner) -> Response<Full<Bytes>> {
     }
     let status = admin.reader.status();
     if admin.is_ready() {
-        return text(StatusCode::OK, still_ready(&status));
+        return text(StatusCode::OK, still_ready(admin, &status));
     }
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&status));
     let wait = retry_after(&status, admin.facts.clock.now());
@@ -131,14 +131,15 @@ fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
 }
 
 /// One line too: it serves, and what it might not survive is no reason to take it out of service.
-fn still_ready(status: &Status) -> String {
-    match &status.store_trouble {
-        None => "ready\n".to_owned(),
-        Some(trouble) => {
-            let trouble = trouble.replace(char::is_control, " ");
-            format!("ready, but the session would not survive a restart: {trouble}\n")
-        }
+fn still_ready(admin: &Inner, status: &Status) -> String {
+    let audit = admin.facts.audit.report().and_then(|report| AuditReport::of(report).alarm());
+    let store = status.store_trouble.as_ref();
+    let store = store.map(|trouble| format!("the session would not survive a restart: {trouble}"));
+    let troubles: Vec<String> = audit.into_iter().chain(store).collect();
+    if troubles.is_empty() {
+        return "ready\n".to_owned();
     }
+    format!("ready, but {}\n", troubles.join("; and ").replace(char::is_control, " "))
 }
 
 /// One line: the health check and container engines show no more.

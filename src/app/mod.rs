@@ -42,6 +42,7 @@ pub use source::{Source, Tradovate};
 use crate::{
     admin::{self, Admin, Facts},
     app::reload::Controls,
+    audit::{self, AuditLog},
     auth::{
         self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
         TokenSource as _, Vault,
@@ -68,6 +69,8 @@ pub struct Seat {
     pub vault: Vault,
     /// What expiry is judged by.
     pub clock: Clock,
+    /// How orders are written down, if they are.
+    pub audit: Option<audit::Options>,
 }
 
 /// A proxy that has been put together and bound, and serves nobody yet.
@@ -80,6 +83,7 @@ pub struct App {
     workers: Workers,
     session: Reader,
     controls: Controls,
+    audit: AuditLog,
 }
 
 impl App {
@@ -102,6 +106,12 @@ impl App {
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
         let strangers = callers::Metrics::register(&registry)?;
+        let clock = seat.clock.clone();
+        let audited = audit::Metrics::register(&registry)?;
+        let audit = match seat.audit.clone() {
+            Some(options) => AuditLog::open(options, seat.environment, clock, audited)?,
+            None => AuditLog::off(clock),
+        };
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
@@ -117,6 +127,7 @@ impl App {
             callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
             operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             clock: seat.clock.clone(),
+            audit: audit.clone(),
         };
         warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
         warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
@@ -146,6 +157,7 @@ impl App {
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
             clock: facts.clock.clone(),
+            audit: audit.clone(),
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
             metrics,
@@ -155,7 +167,7 @@ impl App {
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
         let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls })
+        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls, audit })
     }
 
     /// Where callers connect.
@@ -212,6 +224,7 @@ impl App {
                 "broken off after the drain timeout; raise drain-timeout if that was work"
             );
         }
+        self.audit.finish().await;
         drop(end);
         settle(session, "session").await?;
         settle(admin, "admin").await
@@ -244,7 +257,6 @@ fn session(
     Ok((Renewer::new(parts), session))
 }
 
-/// Says so at every start: what was allowed once for a test is easily forgotten.
 /// From where a listener at these addresses can be reached.
 fn reach(addresses: &Addresses, certified: bool) -> Reach {
     match (certified, addresses.iter().all(Address::is_local)) {
@@ -254,6 +266,7 @@ fn reach(addresses: &Addresses, certified: bool) -> Reach {
     }
 }
 
+/// Says so at every start: what was allowed once for a test is easily forgotten.
 fn warn_if_open(what: &str, callers: &Callers, reach: Reach, addresses: &Addresses) {
     if callers.access(reach) == callers::Access::Open {
         tracing::warn!(

@@ -87,6 +87,7 @@ fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppErr
         // The simulation forgets its sessions when it ends; so does the proxy in front of it.
         vault: Vault::Memory,
         clock,
+        audit: None,
     })
 }
 

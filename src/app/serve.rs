@@ -52,5 +52,6 @@ pub async fn serve(launch: Launch) -> Result<(), AppError> {
 fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
     let clock = Clock::system();
     let source = Source::new(config, &clock)?;
-    Ok(Seat { environment: config.environment.name(), source, vault, clock })
+    let audit = config.audit.clone();
+    Ok(Seat { environment: config.environment.name(), source, vault, clock, audit })
 }

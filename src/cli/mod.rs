@@ -12,9 +12,11 @@
 //! tradovate-proxy status              ask it how it stands: for people
 //! tradovate-proxy session ORDER       have it renew, acquire, pause or resume its session
 //! tradovate-proxy key NAME            make a key for a caller
+//! tradovate-proxy audit verify|show   check or show the order audit log, running or not
 //! ```
 
 mod arguments;
+mod audit;
 mod exit;
 mod health;
 mod key;
@@ -27,6 +29,7 @@ use crate::config::{Config, Environment, Flags, Purpose};
 
 pub use self::{
     arguments::{Unparsed, parse},
+    audit::{AuditQuestion, audit},
     exit::Exit,
     health::healthcheck,
     key::key,
@@ -50,6 +53,8 @@ pub enum Command {
     Session(SessionOrder, Flags),
     /// Make a key for the caller of this name.
     Key(String),
+    /// Look at the order audit log.
+    Audit(AuditQuestion, Flags),
 }
 
 /// How the sandbox is run.

@@ -100,6 +100,7 @@ impl Config {
             content_types: _,
             api: _,
             store: _,
+            audit: _,
             exposed: _,
         } = self;
         if difference.has(Applies::ToSource) {

@@ -27,6 +27,7 @@
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 
 mod api;
+mod audit;
 mod budget;
 mod callers;
 mod credentials;
@@ -71,6 +72,7 @@ use crate::{
 
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
 pub use self::{
+    audit::audit_place,
     credentials::Credentials,
     difference::{Applies, Difference},
     environment::Environment,
@@ -110,6 +112,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How the session is kept there, if it is. Never for [`Purpose::Sandbox`], whose session ends with it.
     pub store: Store,
+    /// How orders are written down, if they are. Never for [`Purpose::Sandbox`], whose orders are none.
+    pub audit: Option<crate::audit::Options>,
     /// What hands out tokens: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
     pub source: Option<TokenSource>,
     /// How many requests upstream will take.
@@ -186,6 +190,11 @@ impl Config {
             }
         };
         let (callers, operators) = (callers::callers(layers), callers::operators(layers));
+        let state_dir = state_dir(layers);
+        let audit = match purpose {
+            Purpose::Serve => audit::read(layers, &state_dir, &store),
+            Purpose::Sandbox => None,
+        };
         Self {
             environment,
             api,
@@ -195,8 +204,9 @@ impl Config {
             upstream,
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
-            state_dir: state_dir(layers),
+            state_dir,
             store,
+            audit,
             source,
             budget: budget::read(layers, api),
             limits: limits(layers),

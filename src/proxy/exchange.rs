@@ -1,8 +1,12 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
+use std::time::Duration;
+
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{
+    audit::{Asked, RequestId},
     callers::Signs,
     downstream::Stream,
     hygiene::Received,
@@ -51,11 +55,19 @@ async fn serve(
     // Judge the head before the body is let in.
     inbound.read_head(stream, head, &proxy.limits, &proxy.timeouts).await?;
     let signs = Signs::of(&head.read, &head.bytes);
-    observation.is_by(proxy.callers.admit(&signs, peer.certified(), || stream.arrived_at())?);
+    let caller = proxy.callers.admit(&signs, peer.certified(), || stream.arrived_at())?;
+    observation.is_by(caller.clone());
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    observation.concerns(proxy.audit.entry(Asked {
+        endpoint: route.endpoint,
+        caller: caller.name(),
+        method: head.read.method(&head.bytes),
+        target: route.target,
+        body: inbound.body(),
+    }));
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
@@ -67,14 +79,20 @@ async fn serve(
         return Err(ProxyError::CallerLeft.into());
     }
 
-    let mut outbound = worker.outbound(stream, buffer, Some(head));
+    let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
     match route.by {
         Answerer::Proxy(call) => {
             let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
-            let fare = proxy.budget.spend(CALLER, route.endpoint, worker.token()?.generation)?;
+            let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
+            // Before a byte of it leaves.
+            let begun = Instant::now();
+            observation.begin().await?;
+            if begun.elapsed() > A_MOMENT && outbound.stream.has_left() {
+                return Err(ProxyError::CallerLeft.into());
+            }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
             let answer = forward(worker, request, wire, &mut outbound, observation).await?;
@@ -92,6 +110,7 @@ async fn pass_on(
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
     let status = answer.status();
+    observation.reads(&answer);
     if status == StatusCode::OK {
         let body =
             answer.peek(penalty::LONGEST).await.map_err(|error| Failure { error, sent: Sent::Maybe })?;
@@ -100,7 +119,7 @@ async fn pass_on(
             observation.is_penalty();
         }
     }
-    Ok(match outbound.answer(&mut answer, || observation.is_passed_on()).await {
+    Ok(match outbound.answer(&mut answer, observation).await {
         Ok(keep_alive) => {
             observation.complete(status, "answered");
             answer.finish();
@@ -147,7 +166,8 @@ async fn refuse(
     tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
     observation.complete(problem.status, error.label());
-    let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    let head = inbound.has_head().then_some(&*head);
+    let mut outbound = worker.outbound(stream, buffer, head, observation.request_id());
     // What is left of an unread body would be taken for the next request.
     outbound.keep_alive &= inbound.is_whole() && !error.ends_connection();
     match outbound.problem(&problem).await {
@@ -164,6 +184,7 @@ impl Worker {
         stream: &'a mut Stream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
+        request_id: Option<RequestId>,
     ) -> Outbound<'a> {
         Outbound {
             stream,
@@ -176,10 +197,11 @@ impl Worker {
             date: self.proxy.clock.wall(),
             remaining: None,
             penalty: None,
+            request_id,
             is_broken: false,
         }
     }
 }
 
-/// Who sends a request, as long as there is one kind of caller.
-const CALLER: &str = "local";
+/// Longer than a disk takes that is well: whoever waited for one that is not may have given up.
+const A_MOMENT: Duration = Duration::from_millis(250);

@@ -8,6 +8,7 @@
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
+//!                           audit     an order is written down before it leaves     (crate::audit)
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
 //!               forward     upstream  one lease, sent at most once     (crate::upstream)
 //!                           learn     what the answer says of the session
@@ -56,6 +57,7 @@ pub(crate) use outbound::pass_on;
 pub use route::Api;
 
 use crate::{
+    audit::AuditLog,
     auth::{Current, Reader},
     budget::Budget,
     callers::Callers,
@@ -87,6 +89,8 @@ pub struct Proxy {
     pub content_types: Vec<String>,
     /// What expiry is judged by.
     pub clock: Clock,
+    /// Where orders are written down.
+    pub audit: AuditLog,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Requests in progress on all workers.

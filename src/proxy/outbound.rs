@@ -9,6 +9,7 @@ use tokio::{io::AsyncWriteExt as _, time::timeout};
 #[cfg(any(test, fuzzing))]
 use crate::upstream::Head;
 use crate::{
+    audit::RequestId,
     downstream::Stream,
     http1::Version,
     proxy::{
@@ -38,7 +39,18 @@ pub(super) struct Outbound<'a> {
     pub(super) remaining: Option<u64>,
     /// What upstream's answer says in its body that its status does not.
     pub(super) penalty: Option<Penalty>,
+    /// What the request is called, if it may change something.
+    pub(super) request_id: Option<RequestId>,
     pub(super) is_broken: bool,
+}
+
+/// Who looks on while an answer is passed on.
+pub(super) trait Watches {
+    /// A piece of its body is about to be handed over.
+    fn saw(&mut self, data: &[u8]);
+
+    /// Its head, and what came with it, has been handed over.
+    fn is_passed_on(&self);
 }
 
 /// Why an answer could not be written whole.
@@ -73,9 +85,13 @@ impl Outbound<'_> {
         self.flush().await
     }
 
-    /// Passes upstream's answer on; `passed` is called once its head and what came with it are handed over.
-    /// Returns whether the connection can be used again.
-    pub(super) async fn answer(&mut self, answer: &mut Answer, passed: impl FnOnce()) -> Result<bool, Cut> {
+    /// Passes upstream's answer on, before the eyes of `observation`. Returns whether the connection can be used
+    /// again.
+    pub(super) async fn answer(
+        &mut self,
+        answer: &mut Answer,
+        observation: &mut impl Watches,
+    ) -> Result<bool, Cut> {
         let delimited = match answer.length() {
             Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
             Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
@@ -86,15 +102,17 @@ impl Outbound<'_> {
         self.head_of(answer, delimited, keep_alive);
         let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
         if let Some(data) = at_hand {
+            observation.saw(data);
             piece(self.buffer, delimited, data);
         }
         self.flush().await?;
-        passed();
+        observation.is_passed_on();
         if matches!(answer.length(), Length::Bodiless(_)) {
             return Ok(keep_alive);
         }
         while let Some(data) = answer.next_data().await.map_err(Cut::Upstream)? {
             self.buffer.clear();
+            observation.saw(data);
             piece(self.buffer, delimited, data);
             self.flush().await?;
         }
@@ -132,6 +150,7 @@ impl Outbound<'_> {
         if might_be_ours(answer.status()) {
             field(self.buffer, OUTCOME, ANSWERED);
         }
+        self.request_id();
         // Writing to a Vec cannot fail.
         let _ = match answer.length() {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
@@ -151,6 +170,7 @@ impl Outbound<'_> {
         let reason = problem.status.canonical_reason().unwrap_or_default();
         self.status_line(problem.status.as_u16(), reason.as_bytes());
         field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
+        self.request_id();
         if let Some(seconds) = problem.retry_after {
             field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
         }
@@ -197,6 +217,14 @@ impl Outbound<'_> {
         }
     }
 
+    /// What an order is called in the audit log: for whoever has to ask about it later.
+    fn request_id(&mut self) {
+        if let Some(id) = self.request_id {
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.buffer, "{REQUEST_ID}: {id}\r\n");
+        }
+    }
+
     fn end_of_head(&mut self, keep_alive: bool) {
         match (keep_alive, self.version) {
             (false, _) => field(self.buffer, "Connection", b"close"),
@@ -235,6 +263,7 @@ fn might_be_ours(status: StatusCode) -> bool {
 }
 
 const OUTCOME: &str = "X-Proxy-Outcome";
+const REQUEST_ID: &str = "X-Proxy-Request-Id";
 const ANSWERED: &[u8] = b"answered";
 
 fn field(buffer: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -274,6 +303,7 @@ pub(crate) async fn pass_on(
         draining: &draining,
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
+        request_id: None,
         remaining: None,
         penalty: None,
         is_broken: false,
@@ -281,7 +311,18 @@ pub(crate) async fn pass_on(
     while answer.head().await.ok()? == Head::Interim {
         outbound.interim(&answer).await.ok()?;
     }
-    let keep_alive = outbound.answer(&mut answer, || {}).await.ok()?;
+    let keep_alive = outbound.answer(&mut answer, &mut Nobody).await.ok()?;
     answer.finish();
     Some(keep_alive)
+}
+
+/// Nobody looks on.
+#[cfg(any(test, fuzzing))]
+struct Nobody;
+
+#[cfg(any(test, fuzzing))]
+impl Watches for Nobody {
+    fn saw(&mut self, _: &[u8]) {}
+
+    fn is_passed_on(&self) {}
 }

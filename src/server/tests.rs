@@ -134,6 +134,7 @@ fn proxy_before(upstream: SocketAddr, registry: &Registry) -> Arc<Proxy> {
         limits: Limits::default(),
         timeouts: Timeouts::default(),
         content_types: Vec::new(),
+        audit: crate::audit::AuditLog::off(clock.clone()),
         clock,
         in_progress: AtomicUsize::new(0),
         buffered: Buffered::new(Limits::default().buffered_bytes, metrics.buffered()),

@@ -8,8 +8,8 @@
 //! never reaches upstream; [`strangers`], who never does, [`callers`], who may, and [`listeners`], all ways in;
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
-//! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and
-//! [`other_api`], in front of another API than Tradovate's.
+//! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests;
+//! [`audit`], what is written down of them; and [`other_api`], in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod support;
 
 mod abuse;
 mod answers;
+mod audit;
 mod budget;
 mod callers;
 mod clocks;

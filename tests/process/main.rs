@@ -14,6 +14,7 @@
 //! - [`crash`]: what it knows when the last one was killed, at every step of what it did
 //! - [`abuse`]: what it takes of the machine when callers come in masses
 //! - [`soak`]: whether it is the same at the end of a long time
+//! - [`audit`]: that orders are written down whatever happens, and what verifies it
 //! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`leaks`]: that no secret comes out of any opening
@@ -22,6 +23,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as loudly as the tests")]
 
 mod abuse;
+mod audit;
 mod browser;
 mod callers;
 mod certificates;

@@ -70,6 +70,7 @@ async fn running_with(rules: Rules) -> Running {
         callers: callers(Listener::Proxy, Rules::default()),
         operators: callers(Listener::Admin, rules),
         clock: clock.clone(),
+        audit: AuditLog::off(clock.clone()),
     };
     let (console, orders) = auth::console();
     let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
@@ -308,6 +309,7 @@ async fn what_is_registered_twice_is_an_error() {
         admin_reach: Reach::Machine,
         callers: callers(Listener::Proxy, Rules::default()),
         operators: callers(Listener::Admin, Rules::default()),
+        audit: AuditLog::off(clock.clone()),
         clock: clock.clone(),
     };
     let (console, _orders) = auth::console();

@@ -9,6 +9,7 @@ macro_rules! settings {
     };
 }
 
+mod audit;
 mod budget;
 mod callers;
 mod credentials;
@@ -23,6 +24,7 @@ mod upstream;
 use std::{fmt, path::Path, sync::LazyLock};
 
 pub(super) use self::{
+    audit::{AUDIT_DIR, AUDIT_FSYNC, AUDIT_KEEP, AUDIT_KEY, AUDIT_LOG, AUDIT_ON_FAILURE, AUDIT_ROTATE_SIZE},
     budget::{
         BUDGET_HOLD, BUDGET_HOLD_CANCELS, BUDGET_PER_HOUR, BUDGET_PER_MINUTE, BUDGET_RESERVE, BUDGET_WARN_AT,
     },
@@ -159,6 +161,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         listeners::LISTENERS,
         process::PROCESS,
         session::SESSION,
+        audit::AUDIT,
         oauth2::OAUTH2,
         budget::BUDGET,
         limits::LIMITS,

@@ -9,6 +9,7 @@ pub(super) use self::problem::outcome_name;
 pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
+    audit::NotRecorded,
     budget,
     callers::Stranger,
     downstream::Peer,
@@ -41,12 +42,15 @@ pub enum ProxyError {
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
-    /// Nobody's: the caller closed its side while its request waited for a token.
-    #[error("the caller closed its side of the connection while the request waited for a token")]
+    /// Nobody's: the caller closed its side while its request waited for a token, or to be written down.
+    #[error("the caller closed its side of the connection while the request waited to be sent")]
     CallerLeft,
     /// Nobody's: Tradovate would not take it, or what it still takes is kept for cancels.
     #[error(transparent)]
     Budget(#[from] budget::Refusal),
+    /// Ours: an order that cannot be written down.
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
     /// Ours: too much to do.
     #[error("{concurrent} requests are in progress already")]
     Overloaded {
@@ -88,6 +92,7 @@ impl ProxyError {
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
+            | Self::NotRecorded(_)
             | Self::Overloaded { .. }
             | Self::Upstream(_) => false,
         }
@@ -106,6 +111,7 @@ impl ProxyError {
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",
             Self::Budget(budget::Refusal::Held(_)) => "held",
+            Self::NotRecorded(_) => "not-recorded",
             Self::Overloaded { .. } | Self::BuffersFull { .. } | Self::TooManyConnections { .. } => {
                 "overloaded"
             }

@@ -58,6 +58,15 @@ impl ProxyError {
                 self.to_string(),
                 "nothing was sent: wait for the answer with the connection open, longer than timeouts.token",
             ),
+            Self::NotRecorded(_) => Problem {
+                retry_after: Some(1),
+                ..Problem::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "not-recorded",
+                    self.to_string(),
+                    "nothing was sent: free the disk or mend what the reason names, and orders pass again within seconds; cancels and liquidations pass meanwhile; audit.on-failure = go-on sends orders without a record",
+                )
+            },
             Self::Budget(refusal) => budget(refusal),
             Self::Overloaded { concurrent } => Problem {
                 retry_after: Some(1),

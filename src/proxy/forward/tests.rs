@@ -177,6 +177,7 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
             limits: Limits::default(),
             timeouts: Timeouts { token: Duration::from_millis(patience), ..Timeouts::default() },
             content_types: Vec::new(),
+            audit: crate::audit::AuditLog::off(clock.clone()),
             clock,
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(0, metrics.buffered()),

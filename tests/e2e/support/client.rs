@@ -288,6 +288,7 @@ fn may_stand(name: &str) -> bool {
 const FIELDS: &[&str] = &[
     "cache-control",
     "connection",
+    "content-encoding",
     "content-length",
     "content-type",
     "date",
@@ -303,6 +304,7 @@ const FIELDS: &[&str] = &[
     "x-proxy-budget-remaining",
     "x-proxy-outcome",
     "x-proxy-penalty",
+    "x-proxy-request-id",
 ];
 
 /// What every access token of the simulated broker, and of the raw one, begins with.

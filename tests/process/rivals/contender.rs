@@ -84,7 +84,7 @@ fn itself() {
         let clock = Clock::simulated_from_now();
         let vault = Vault::open_as(&config.store, &config.state_dir).await.unwrap();
         let source = Source::new(&config, &clock).unwrap();
-        let seat = Seat { environment: "demo", source, vault, clock: clock.clone() };
+        let seat = Seat { environment: "demo", source, vault, clock: clock.clone(), audit: None };
         let app = App::bind(&config, seat).await.unwrap();
         let session = app.session();
         println!("listening listen={} admin={}", app.listen().unwrap(), app.admin_listen().unwrap());

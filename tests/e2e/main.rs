@@ -5,7 +5,8 @@
 //! an HTTP library on either side would mend what is to be tested.
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
-//! never reaches upstream; [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`],
+//! never reaches upstream; [`outcomes`], when upstream fails; [`once`], that an order
+//! goes out once whatever befalls it; [`signs`], when it refuses or redirects; [`streaming`],
 //! size; [`session`], time; [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic;
 //! [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and [`other_api`], in front of another API than
 //! Tradovate's.
@@ -26,6 +27,7 @@ mod headers;
 mod hosts;
 mod load;
 mod observability;
+mod once;
 mod other_api;
 mod outages;
 mod outcomes;

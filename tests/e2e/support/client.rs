@@ -1,6 +1,6 @@
 //! The caller: sends exactly what it is told to, and believes nothing that the RFCs do not vouch for.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -50,6 +50,11 @@ impl Client {
     /// Says that nothing more will be sent (RFC 9112 §9.6), and goes on listening.
     pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();
+    }
+
+    /// Leaves with RST, as the kernel does for a program that dies with bytes unread.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Sends a request and reads its answer; `request` is all of it but `Host`, body and length.

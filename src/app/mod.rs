@@ -19,7 +19,7 @@ mod signals;
 mod source;
 
 use std::{
-    future::Future,
+    future::{self, Future},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
 };
@@ -50,7 +50,7 @@ use crate::{
     clock::Clock,
     config::Config,
     proxy::{self, Proxy},
-    server::Workers,
+    server::{Ended, Workers},
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
 };
@@ -164,6 +164,20 @@ impl App {
     /// # Errors
     /// When a part ended that should not have.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        self.run_until(stop, future::pending()).await
+    }
+
+    /// The same, and `at_once` ends it without waiting; an order in flight is then logged as one whose outcome is
+    /// unknown.
+    ///
+    /// # Errors
+    /// When a part ended that should not have.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
+        tokio::pin!(at_once);
         let (end, ending) = watch::channel(());
         let ended = |mut ending: watch::Receiver<()>| async move {
             // The sender says nothing: that it is gone is the message.
@@ -175,20 +189,27 @@ impl App {
             stop.await;
             self.admin.drain();
         };
-        let broken_off = tokio::select! {
-            served = self.workers.run(self.listener, stop) => served?,
+        let ended = tokio::select! {
+            served = self.workers.run(self.listener, stop, &mut at_once) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
         };
-        if broken_off > 0 {
-            tracing::warn!(
+        match ended {
+            Ended::AtOnce => return Ok(()),
+            Ended::Drained { broken_off: 0 } => {}
+            Ended::Drained { broken_off } => tracing::warn!(
                 connections = broken_off,
                 "broken off after the drain timeout; raise drain-timeout if that was work"
-            );
+            ),
         }
         drop(end);
-        settle(session, "session").await?;
-        settle(admin, "admin").await
+        tokio::select! {
+            () = at_once => Ok(()),
+            settled = async {
+                settle(session, "session").await?;
+                settle(admin, "admin").await
+            } => settled,
+        }
     }
 }
 

@@ -39,10 +39,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
         Extent::WithProxy => {
             let app = App::bind(config, seat(config, &sandbox, clock)?).await?;
             cli::print(&banner(&sandbox, Some(&app)));
-            tokio::select! {
-                ended = app.run(signals.clone().first()) => ended,
-                () = signals.clone().second() => return Ok(()),
-            }
+            app.run_until(signals.clone().first(), signals.clone().second()).await
         }
     };
     tokio::select! {

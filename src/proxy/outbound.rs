@@ -4,7 +4,12 @@ use std::{io, io::Write as _, time::Duration};
 
 use http::StatusCode;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncWriteExt as _, Interest},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{
     http1::Version,
@@ -90,7 +95,13 @@ impl Outbound<'_> {
         if matches!(answer.length(), Length::Bodiless(_)) {
             return Ok(keep_alive);
         }
-        while let Some(data) = answer.next_data().await.map_err(Cut::Upstream)? {
+        loop {
+            let data = tokio::select! {
+                biased;
+                data = answer.next_data() => data.map_err(Cut::Upstream)?,
+                () = self.reset() => return Err(Cut::Caller),
+            };
+            let Some(data) = data else { break };
             self.buffer.clear();
             piece(self.buffer, delimited, data);
             self.flush().await?;
@@ -199,6 +210,16 @@ impl Outbound<'_> {
             (true, Version::Http11) => {}
         }
         self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Waits until the caller has reset the connection, and so will read nothing more from it. Cancel safe.
+    pub(super) async fn reset(&self) {
+        while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
+    }
+
+    /// Whether it has done so already: asked of the kernel, since the runtime knows only what it last heard.
+    pub(super) fn is_reset(&self) -> bool {
+        !matches!(SockRef::from(&*self.stream).take_error(), Ok(None))
     }
 
     /// Hands the buffer over, as fast as the caller takes it. Once that has failed nothing more is written: what

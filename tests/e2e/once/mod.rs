@@ -33,6 +33,7 @@ enum Effect {
 
 impl Effect {
     const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Order];
+    const UNREPEATABLE: [Self; 2] = [Self::Write, Self::Order];
 
     /// Copies that upstream may see of one request.
     fn most(self) -> usize {

@@ -18,30 +18,38 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::watch,
+    task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
 use tradovate_proxy::clock::Clock;
 
 use super::{blade::Blade, record::Arrivals};
-use crate::support::{Proxy, Setup, client::TOKEN, stage::Way, within};
+use crate::support::{
+    Proxy, Setup,
+    client::{End, TOKEN},
+    stage::Way,
+    within,
+};
 
 /// Serves until the test ends.
 #[derive(Debug)]
 pub(super) struct Origin {
+    pub(super) address: SocketAddr,
     pub(super) blade: Blade,
     pub(super) arrivals: Arrivals,
     /// Whether answers are given, or kept back until they are.
     pub(super) answering: watch::Sender<bool>,
     /// Connections that are open.
     open: watch::Sender<usize>,
+    accepting: JoinHandle<()>,
 }
 
 /// What its connections share.
 #[derive(Clone, Debug)]
-struct Desk {
-    arrivals: Arrivals,
-    answering: watch::Receiver<bool>,
-    clock: Clock,
+pub(super) struct Desk {
+    pub(super) arrivals: Arrivals,
+    pub(super) answering: watch::Receiver<bool>,
+    pub(super) clock: Clock,
 }
 
 /// An upstream that is spoken to in this way, and a proxy in front of it with a live session.
@@ -50,20 +58,16 @@ pub(super) async fn origin(way: Way, settings: impl FnOnce(Setup) -> Setup) -> (
     let address = listener.local_addr().unwrap();
     let (clock, certificate) = (Clock::simulated_from_now(), Certificate::make());
     let (answering, answers) = watch::channel(true);
-    let origin = Origin {
-        blade: Blade::default(),
-        arrivals: Arrivals::default(),
-        answering,
-        open: watch::Sender::new(0),
-    };
-    let desk = Desk { arrivals: origin.arrivals.clone(), answering: answers, clock: clock.clone() };
+    let (blade, arrivals, open) = (Blade::default(), Arrivals::default(), watch::Sender::new(0));
+    let desk = Desk { arrivals: arrivals.clone(), answering: answers, clock: clock.clone() };
     let tls = (way != Way::Plain).then(|| TlsAcceptor::from(Arc::clone(&certificate.tls)));
-    tokio::spawn(accept(listener, tls, origin.blade.clone(), origin.open.clone(), desk));
+    let accepting = tokio::spawn(accept(listener, tls, blade.clone(), open.clone(), desk));
+    let origin = Origin { address, blade, arrivals, answering, open, accepting };
     let proxy = settings(setup(way, address, &clock, &certificate.pem)).live().await;
     (origin, proxy)
 }
 
-fn setup(way: Way, address: SocketAddr, clock: &Clock, ca_pem: &str) -> Setup {
+pub(super) fn setup(way: Way, address: SocketAddr, clock: &Clock, ca_pem: &str) -> Setup {
     match way {
         Way::Plain => Setup::before(&format!("http://{address}"), clock),
         Way::Tls => Setup::before(&format!("https://{address}"), clock).trusting(ca_pem),
@@ -74,6 +78,13 @@ fn setup(way: Way, address: SocketAddr, clock: &Clock, ca_pem: &str) -> Setup {
 }
 
 impl Origin {
+    /// Ends every connection, and gives the port up.
+    pub(super) async fn stop(&self) {
+        self.accepting.abort();
+        self.blade.strike(End::Closed);
+        self.is_quiet().await;
+    }
+
     /// Waits until nothing can arrive any more: the proxy has ended, and every connection with it.
     pub(super) async fn is_quiet(&self) {
         let mut open = self.open.subscribe();
@@ -115,7 +126,7 @@ async fn accept(
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, desk: Desk) {
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, desk: Desk) {
     let service = service_fn(move |request| {
         let desk = desk.clone();
         async move { Ok::<_, Infallible>(desk.answer(request).await) }

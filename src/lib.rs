@@ -12,6 +12,7 @@
 //! 2. The head is read, strictly ([`http1`]), and judged: may it ask this, and who answers? Policy goes by the
 //!    path and the table of endpoints, never by the method ([`proxy::route`], [`tradovate::Effect`]).
 //! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
+//!    With an `Idempotency-Key`, an order that has gone before goes no further ([`idempotency`]).
 //! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
 //!    request waits a bounded time, and then gets a 503 that says why.
 //! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
@@ -44,7 +45,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`budget`]: how many requests it will still take · [`idempotency`]: keys of orders |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -68,6 +69,7 @@ pub mod config;
 pub mod fuzzing;
 pub mod http1;
 pub mod hygiene;
+pub mod idempotency;
 pub mod oauth2;
 pub mod origin;
 pub mod proxy;

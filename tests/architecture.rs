@@ -23,6 +23,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("hygiene", 2),
     ("oauth2", 2),
     ("tradovate", 2),
+    ("idempotency", 3),
     ("upstream", 3),
     ("budget", 3),
     ("proxy", 4),

@@ -140,8 +140,12 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
         Self { status, code, detail, help, retry_after: None, allow: None }
+    }
+
+    pub(super) fn allowing(self, methods: &'static str) -> Self {
+        Self { allow: Some(methods), ..self }
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {

@@ -20,7 +20,7 @@ use crate::{
         advice::advice,
         authority::{Addressed, addressed},
         errand::Errand,
-        exposition, orders, page,
+        exposition, forget, orders, page,
         status::{Report, SessionReport},
     },
     auth::Status,
@@ -34,6 +34,9 @@ pub(super) async fn respond(
 ) -> Response<Full<Bytes>> {
     let errand = Errand::at(request.uri().path());
     let mut response = match addressed(&request, &admin.facts.hosts) {
+        addressed if request.uri().path() == forget::PATH => {
+            forget::answer(admin, addressed, peer, &request).await
+        }
         Addressed::Us => match errand {
             Some(errand) => orders::answer(admin, peer, errand, request).await,
             None => look(admin, &request),
@@ -64,7 +67,7 @@ fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
             return text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
-                 /session/acquire, /session/pause and /session/resume\n",
+                 /session/acquire, /session/pause, /session/resume and /idempotency/forget?key=…\n",
             );
         }
     };
@@ -147,7 +150,7 @@ fn retry_after(status: &Status, now: Timestamp) -> u64 {
     until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_string_pretty(value) {
         Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
         Err(error) => failed(&error),

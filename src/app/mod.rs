@@ -22,6 +22,7 @@ use std::{
     future::{self, Future},
     net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
 
 use prometheus::Registry;
@@ -29,6 +30,7 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 pub use core_dump::forbid_core_dumps;
@@ -49,6 +51,7 @@ use crate::{
     budget::{self, Budget},
     clock::Clock,
     config::Config,
+    idempotency::{Journal, Register, Unwritable},
     proxy::{self, Proxy},
     server::{Ended, Workers},
     tradovate::Endpoints,
@@ -78,6 +81,7 @@ pub struct App {
     workers: Workers,
     session: Reader,
     controls: Controls,
+    register: Register,
 }
 
 impl App {
@@ -111,6 +115,8 @@ impl App {
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
+        let register = Register::start(journal(&seat), config.idempotency, seat.clock.clone())
+            .map_err(AppError::Thread)?;
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
         let proxy = Proxy {
             budget: Arc::clone(&budget),
@@ -120,6 +126,7 @@ impl App {
             limits: config.limits,
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
+            register: register.clone(),
             clock: facts.clock.clone(),
             metrics: proxy::Metrics::register(&registry)?,
             in_progress: AtomicUsize::new(0),
@@ -128,8 +135,8 @@ impl App {
         let upstream = upstream::Metrics::register(&registry)?;
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls })
+        let admin = Admin::new(session.clone(), console, budget, registry, register.clone(), facts)?;
+        Ok(Self { listener, admin_listener, admin, renewer, workers, session, controls, register })
     }
 
     /// Where callers connect.
@@ -194,6 +201,8 @@ impl App {
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
         };
+        // Or the next process would take an order that was answered for one whose outcome is unknown.
+        let _ = timeout(LAST_LINES, self.register.flush()).await;
         match ended {
             Ended::AtOnce => return Ok(()),
             Ended::Drained { broken_off: 0 } => {}
@@ -210,6 +219,16 @@ impl App {
                 settle(admin, "admin").await
             } => settled,
         }
+    }
+}
+
+/// Where the keys of orders are written down: beside the session, since the directory is ours as long as that is.
+fn journal(seat: &Seat) -> Journal {
+    match seat.vault.directory() {
+        Some(directory) => Journal::within(directory),
+        // The simulation forgets its orders when it ends; so does the register of their keys.
+        None if seat.environment == SANDBOX => Journal::Memory,
+        None => Journal::Closed(Unwritable::Nowhere),
     }
 }
 
@@ -246,6 +265,12 @@ async fn settle(task: JoinHandle<()>, part: &'static str) -> Result<(), AppError
 async fn bind(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|source| AppError::Bind { what, flag, address, source })
 }
+
+/// What the simulation is called where real ones are `demo` and `live`.
+const SANDBOX: &str = "sandbox";
+
+/// How long the disk has to take what became of the last orders.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

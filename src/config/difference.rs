@@ -75,6 +75,7 @@ impl Config {
             upstream_http2: _,
             state_dir: _,
             limits: _,
+            idempotency: _,
             timeouts: _,
             upstream_timeouts: _,
             drain: _,

@@ -8,11 +8,13 @@ use tokio::net::TcpStream;
 
 use crate::{
     hygiene::Received,
+    idempotency::Admission,
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
+        keyed,
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route},
@@ -57,6 +59,12 @@ async fn serve(
     inbound.read_body(stream, head, &proxy.limits, &proxy.timeouts).await?;
     observation.is_read();
 
+    let admission = keyed::begin(worker, head, inbound.body(), &route, observation).await?;
+    if let Some(Admission::Repeat(kept)) = &admission {
+        let mut outbound = worker.outbound(stream, buffer, Some(head));
+        return Ok(keyed::repeat(kept, &mut outbound, observation).await);
+    }
+
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
     let waited = worker.wait_for_token().await?;
@@ -77,9 +85,24 @@ async fn serve(
             let fare = proxy.budget.spend(CALLER, route.endpoint, worker.token()?.generation)?;
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
-            let answer = forward(worker, request, wire, &mut outbound, observation).await?;
-            outbound.remaining = fare.remaining();
-            pass_on(answer, &mut outbound, observation).await
+            let Some(Admission::First(mut attempt)) = admission else {
+                let answer = forward(worker, request, wire, &mut outbound, observation).await?;
+                outbound.remaining = fare.remaining();
+                return pass_on(answer, &mut outbound, observation).await;
+            };
+            attempt.leaves();
+            match forward(worker, request, wire, &mut outbound, observation).await {
+                Ok(answer) => {
+                    outbound.remaining = fare.remaining();
+                    keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await
+                }
+                Err(stop) => {
+                    if stop.is_unsent() {
+                        attempt.not_sent();
+                    }
+                    Err(stop)
+                }
+            }
         }
     }
 }
@@ -93,7 +116,7 @@ fn has_left(stream: &TcpStream) -> bool {
     }
 }
 
-async fn pass_on(
+pub(super) async fn pass_on(
     mut answer: Answer,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,

@@ -4,6 +4,7 @@
 //! connection ─▶ exchange ─▶ inbound   read the head, whole and strictly
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
+//!                           keyed     has an order with this key gone before?   (crate::idempotency)
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
@@ -26,6 +27,7 @@ mod exchange;
 mod farewells;
 mod forward;
 mod inbound;
+mod keyed;
 mod limits;
 mod metrics;
 mod no_token;
@@ -55,6 +57,7 @@ use crate::{
     auth::{Current, Reader},
     budget::Budget,
     clock::Clock,
+    idempotency::Register,
     proxy::{draining::Draining, farewells::Farewells, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
@@ -77,6 +80,8 @@ pub struct Proxy {
     pub budget: Arc<Budget>,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
+    /// Which orders went before under an idempotency key.
+    pub register: Register,
     /// What expiry is judged by.
     pub clock: Clock,
     /// Where requests are counted.

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     http1::Version,
+    idempotency::Kept,
     proxy::{
         Draining,
         error::{Problem, outcome_name},
@@ -78,14 +79,8 @@ impl Outbound<'_> {
     /// Passes upstream's answer on; `passed` is called once its head and what came with it are handed over.
     /// Returns whether the connection can be used again.
     pub(super) async fn answer(&mut self, answer: &mut Answer, passed: impl FnOnce()) -> Result<bool, Cut> {
-        let delimited = match answer.length() {
-            Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
-            Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
-            Length::Unknown => Delimited::Close,
-        };
-        self.keep_alive &= !self.draining.has_begun();
-        let keep_alive = self.keep_alive && delimited != Delimited::Close;
-        self.head_of(answer, delimited, keep_alive);
+        let (delimited, keep_alive) = self.delimited(answer.length());
+        self.head_of(answer, answer.length(), delimited, keep_alive);
         let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
         if let Some(data) = at_hand {
             piece(self.buffer, delimited, data);
@@ -95,6 +90,58 @@ impl Outbound<'_> {
         if matches!(answer.length(), Length::Bodiless(_)) {
             return Ok(keep_alive);
         }
+        self.rest(answer, delimited).await?;
+        Ok(keep_alive)
+    }
+
+    /// Passes on an answer whose head, and what its body begins with, are in `begun`. As [`answer`](Self::answer).
+    pub(super) async fn answer_begun(
+        &mut self,
+        begun: &Kept,
+        answer: &mut Answer,
+        passed: impl FnOnce(),
+    ) -> Result<bool, Cut> {
+        let (delimited, keep_alive) = self.delimited(Length::Unknown);
+        self.head_of(begun, Length::Unknown, delimited, keep_alive);
+        if let Some(data) = begun.body().filter(|data| !data.is_empty()) {
+            piece(self.buffer, delimited, data);
+        }
+        self.flush().await?;
+        passed();
+        self.rest(answer, delimited).await?;
+        Ok(keep_alive)
+    }
+
+    /// Writes an answer that is here whole; `is_replayed` where it is not the first time.
+    pub(super) async fn kept(&mut self, kept: &Kept, is_replayed: bool) -> Result<bool, Cut> {
+        let length = match kept.body() {
+            None => Length::Bodiless(None),
+            Some(body) => Length::Known(body.len() as u64),
+        };
+        let (delimited, keep_alive) = self.delimited(length);
+        self.head_of(&(kept, is_replayed), length, delimited, keep_alive);
+        if let Some(body) = kept.body()
+            && !self.to_head
+        {
+            self.buffer.extend_from_slice(body);
+        }
+        self.flush().await?;
+        Ok(keep_alive)
+    }
+
+    /// How the end of a body of this length shows, and whether the connection persists.
+    fn delimited(&mut self, length: Length) -> (Delimited, bool) {
+        let delimited = match length {
+            Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
+            Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
+            Length::Unknown => Delimited::Close,
+        };
+        self.keep_alive &= !self.draining.has_begun();
+        (delimited, self.keep_alive && delimited != Delimited::Close)
+    }
+
+    /// Streams what is left of a body.
+    async fn rest(&mut self, answer: &mut Answer, delimited: Delimited) -> Result<(), Cut> {
         loop {
             let data = tokio::select! {
                 biased;
@@ -113,10 +160,10 @@ impl Outbound<'_> {
             self.buffer.extend_from_slice(b"\r\n");
             self.flush().await?;
         }
-        Ok(keep_alive)
+        Ok(())
     }
 
-    fn head_of(&mut self, answer: &Answer, delimited: Delimited, keep_alive: bool) {
+    fn head_of(&mut self, answer: &impl Heading, length: Length, delimited: Delimited, keep_alive: bool) {
         self.buffer.clear();
         self.status_line(answer.status().as_u16(), answer.reason());
         let mut has_date = false;
@@ -141,7 +188,7 @@ impl Outbound<'_> {
             field(self.buffer, OUTCOME, ANSWERED);
         }
         // Writing to a Vec cannot fail.
-        let _ = match answer.length() {
+        let _ = match length {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
                 write!(self.buffer, "Content-Length: {length}\r\n")
             }
@@ -234,6 +281,60 @@ impl Outbound<'_> {
             }
         }
         if self.is_broken { Err(Cut::Caller) } else { Ok(()) }
+    }
+}
+
+/// What an answer of upstream's begins with, wherever it is.
+trait Heading {
+    fn status(&self) -> StatusCode;
+    fn reason(&self) -> &[u8];
+    fn for_each_field(&self, show: impl FnMut(&str, &[u8]));
+}
+
+impl Heading for Answer {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn reason(&self) -> &[u8] {
+        Self::reason(self)
+    }
+
+    fn for_each_field(&self, show: impl FnMut(&str, &[u8])) {
+        Self::for_each_field(self, show);
+    }
+}
+
+impl Heading for Kept {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn reason(&self) -> &[u8] {
+        Self::reason(self)
+    }
+
+    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+        self.fields().for_each(|(name, value)| show(name, value));
+    }
+}
+
+/// One that is kept, and whether it is given again.
+impl Heading for (&Kept, bool) {
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    fn reason(&self) -> &[u8] {
+        self.0.reason()
+    }
+
+    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+        let (kept, is_replayed) = *self;
+        kept.fields().for_each(|(name, value)| show(name, value));
+        if is_replayed {
+            show("Idempotency-Replayed", b"true");
+        }
     }
 }
 

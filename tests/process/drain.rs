@@ -172,7 +172,8 @@ fn an_order_that_is_broken_off_is_logged_as_one_whose_outcome_is_unknown() {
         }
         let ended = proxy.process.end();
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        let is_unknown = |line: &&str| line.contains("without a certain outcome") && line.contains("place-order");
+        let is_unknown =
+            |line: &&str| line.contains("without a certain outcome") && line.contains("place-order");
         assert_eq!(ended.stderr.lines().filter(is_unknown).count(), 2, "{drain}: {ended:?}");
         for mut caller in callers {
             assert!(caller.answer().is_err(), "{drain}: an answer that nobody gave");

@@ -21,6 +21,7 @@ use crate::{
     },
     bearer::Bearer,
     budget::Policy,
+    idempotency::{Bounds, Journal},
 };
 
 struct Running {
@@ -53,12 +54,16 @@ async fn running() -> Running {
         clock: clock.clone(),
     };
     let (console, orders) = auth::console();
-    let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
+    let admin = Admin::new(reader, console, budget(&clock), registry, register(&clock), facts).unwrap();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(serve(listener, admin.clone(), async {
         let _ = stopped.await;
     }));
     Running { address, publisher, orders, admin, clock, stop, served }
+}
+
+fn register(clock: &Clock) -> Register {
+    Register::start(Journal::Memory, Bounds::default(), clock.clone()).unwrap()
 }
 
 fn status(clock: &Clock, state: State) -> Status {
@@ -297,8 +302,16 @@ async fn what_is_registered_twice_is_an_error() {
     };
     let (console, _orders) = auth::console();
     let registry = Registry::new();
-    assert!(
-        Admin::new(reader.clone(), console.clone(), budget(&clock), registry.clone(), facts.clone()).is_ok()
-    );
-    assert!(Admin::new(reader, console, budget(&clock), registry, facts).is_err());
+    let new = || {
+        Admin::new(
+            reader.clone(),
+            console.clone(),
+            budget(&clock),
+            registry.clone(),
+            register(&clock),
+            facts.clone(),
+        )
+    };
+    assert!(new().is_ok());
+    assert!(new().is_err());
 }

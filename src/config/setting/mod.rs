@@ -12,6 +12,7 @@ macro_rules! settings {
 mod budget;
 mod callers;
 mod credentials;
+mod idempotency;
 mod limits;
 mod oauth2;
 mod process;
@@ -27,6 +28,7 @@ pub(super) use self::{
     },
     callers::{ADMIN_HOSTS, ADMIN_LISTEN, CONTENT_TYPES, LISTEN, UNSAFE_OPEN},
     credentials::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC, TOKEN},
+    idempotency::{IDEMPOTENCY_ANSWER_BYTES, IDEMPOTENCY_ENTRIES, IDEMPOTENCY_MAX_AGE},
     limits::{LIMIT_BODY_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS, LIMIT_HEAD_BYTES},
     oauth2::{
         OAUTH2_CLIENT_AUTH, OAUTH2_CLIENT_ID, OAUTH2_CLIENT_SECRET, OAUTH2_PARAMETERS, OAUTH2_REFRESH_TOKEN,
@@ -148,6 +150,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         session::SESSION,
         oauth2::OAUTH2,
         budget::BUDGET,
+        idempotency::IDEMPOTENCY,
         limits::LIMITS,
         timeouts::TIMEOUTS,
     ]

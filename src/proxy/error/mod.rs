@@ -12,6 +12,7 @@ pub(super) use self::problem::outcome_name;
 use crate::{
     budget,
     http1::BadRequest,
+    idempotency::{self, BadKey},
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
 };
@@ -55,6 +56,12 @@ pub enum ProxyError {
         /// Setting `limits.connections`.
         connections: usize,
     },
+    /// The caller's fault: its idempotency key is none.
+    #[error(transparent)]
+    BadKey(#[from] BadKey),
+    /// What became of an earlier request with the same idempotency key, or that the key can do nothing.
+    #[error(transparent)]
+    Keyed(#[from] idempotency::Refusal),
     /// Upstream's, or the network's.
     #[error("upstream failed: {0}")]
     Upstream(#[from] Failure),
@@ -73,6 +80,8 @@ impl ProxyError {
             | Self::CallerLeft
             | Self::Budget(_)
             | Self::Overloaded { .. }
+            | Self::BadKey(_)
+            | Self::Keyed(_)
             | Self::Upstream(_) => false,
         }
     }
@@ -80,9 +89,12 @@ impl ProxyError {
     /// The `outcome` label of `requests_total`.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::SlowRequest(_) | Self::BodyTooLarge { .. } | Self::Refused(_) => {
-                "refused"
-            }
+            Self::BadRequest(_)
+            | Self::SlowRequest(_)
+            | Self::BodyTooLarge { .. }
+            | Self::Refused(_)
+            | Self::BadKey(_)
+            | Self::Keyed(_) => "refused",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

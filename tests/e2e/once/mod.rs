@@ -8,12 +8,13 @@
 //! [`offsets`] cuts the connection at every byte of a request and of its answer; [`chance`] cuts ten thousand times
 //! at random, over each protocol; [`frames`] is what HTTP/2 can say to a request, frame by frame; [`statuses`] are the
 //! answers that make other clients ask again; [`lateness`] is what comes after a time-out; [`departures`] are callers
-//! that leave.
+//! that leave; [`keys`], callers that ask again by themselves.
 
 mod blade;
 mod chance;
 mod departures;
 mod frames;
+mod keys;
 mod lateness;
 mod offsets;
 mod origin;

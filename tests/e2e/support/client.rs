@@ -262,6 +262,7 @@ const FIELDS: &[&str] = &[
     "allow",
     "content-security-policy",
     "x-proxy-budget-remaining",
+    "idempotency-replayed",
     "x-proxy-outcome",
     "x-proxy-penalty",
 ];

@@ -13,13 +13,21 @@ pub struct Kept {
     fields: Vec<(String, Bytes)>,
     /// `None` where there can be none (RFC 9110 §6.4.1).
     body: Option<Bytes>,
+    /// The length that it states nevertheless: of nothing, or of what a GET would have had (RFC 9110 §8.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stated: Option<u64>,
 }
 
 impl Kept {
-    /// An answer that has a head so far; `has_body` says whether a body belongs to it.
-    pub fn new(status: StatusCode, reason: &[u8], has_body: bool) -> Self {
-        let body = has_body.then(Bytes::default);
-        Self { status, reason: Bytes(reason.to_vec()), fields: Vec::new(), body }
+    /// An answer with a body, which is empty so far.
+    pub fn new(status: StatusCode, reason: &[u8]) -> Self {
+        let body = Some(Bytes::default());
+        Self { status, reason: Bytes(reason.to_vec()), fields: Vec::new(), body, stated: None }
+    }
+
+    /// An answer without one, which may state a length all the same.
+    pub fn bodiless(status: StatusCode, reason: &[u8], stated: Option<u64>) -> Self {
+        Self { body: None, stated, ..Self::new(status, reason) }
     }
 
     /// Adds a field that crosses to the caller.
@@ -47,6 +55,11 @@ impl Kept {
     /// The fields, in their order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.0.as_slice()))
+    }
+
+    /// The length that it states without having a body.
+    pub fn stated_length(&self) -> Option<u64> {
+        self.stated
     }
 
     /// The body, if one belongs to it.

@@ -41,7 +41,7 @@ fn order(symbol: &str) -> Digest {
 }
 
 fn kept(body: &[u8]) -> Arc<Kept> {
-    let mut kept = Kept::new(StatusCode::OK, b"Fine", true);
+    let mut kept = Kept::new(StatusCode::OK, b"Fine");
     kept.field("X-Test", b"\xff");
     kept.data(body);
     Arc::new(kept)

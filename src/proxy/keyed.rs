@@ -110,10 +110,13 @@ struct Gathered {
 
 /// Reads an answer to its end, or until it is longer than `limit`.
 async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, UpstreamError> {
-    let has_body = !matches!(answer.length(), Length::Bodiless(_));
-    let mut kept = Kept::new(answer.status(), answer.reason(), has_body);
+    let (status, reason) = (answer.status(), answer.reason());
+    let mut kept = match answer.length() {
+        Length::Bodiless(stated) => Kept::bodiless(status, reason, stated),
+        Length::Known(_) | Length::Unknown => Kept::new(status, reason),
+    };
     answer.for_each_field(|name, value| kept.field(name, value));
-    if !has_body {
+    if kept.body().is_none() {
         return Ok(Gathered { kept, is_whole: true });
     }
     if let Some(data) = answer.data_at_hand()? {

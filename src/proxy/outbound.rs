@@ -115,7 +115,7 @@ impl Outbound<'_> {
     /// Writes an answer that is here whole; `is_replayed` where it is not the first time.
     pub(super) async fn kept(&mut self, kept: &Kept, is_replayed: bool) -> Result<bool, Cut> {
         let length = match kept.body() {
-            None => Length::Bodiless(None),
+            None => Length::Bodiless(kept.stated_length()),
             Some(body) => Length::Known(body.len() as u64),
         };
         let (delimited, keep_alive) = self.delimited(length);

@@ -6,6 +6,7 @@
 //!
 //! - [`startup`]: what each command prints, refuses and exits with
 //! - [`drain`]: what a signal does to requests in flight
+//! - [`keyed`]: orders that are repeated, over restarts and deaths
 //! - [`reload`]: what changes without a restart
 //! - [`restart`]: what the next process knows of the last one
 //! - [`crash`]: what it knows when the last one was killed, at every step of what it did
@@ -21,6 +22,7 @@ mod coats;
 mod crash;
 mod documents;
 mod drain;
+mod keyed;
 mod leaks;
 mod reload;
 mod restart;

@@ -52,7 +52,8 @@ async fn a_reset_cancels_a_read_whose_answer_has_begun() {
     let mut client = proxy.client().await;
     client.send(Effect::Read.request(1)).await;
     let mut request = upstream.request().await;
-    request.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[").await;
+    // Longer than what is read whole before any of it is passed on.
+    request.write("HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n[").await;
     client.head().await;
     client.reset();
     request.left().await;

@@ -42,8 +42,10 @@ async fn an_answer_that_stalls_sends_nothing_again() {
         raw_with(|setup| setup.with("TRADOVATE_PROXY_TIMEOUT_UPSTREAM_IDLE", "60ms")).await;
     for effect in Effect::UNREPEATABLE {
         for (begun, expected) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", Outcome::BrokenOff),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ord", Outcome::BrokenOff),
+            // A short answer is read whole before any of it is passed on.
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", Outcome::Unknown),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"ord", Outcome::Unknown),
+            ("HTTP/1.1 201 OK\r\nContent-Length: 9\r\n\r\n{\"ord", Outcome::BrokenOff),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"or\r\n", Outcome::BrokenOff),
         ] {
             let mut client = proxy.client().await;
@@ -52,7 +54,7 @@ async fn an_answer_that_stalls_sends_nothing_again() {
             request.write(begun).await;
             let answered = client.try_answer_to("POST ").await;
             assert_eq!(outcome(answered.as_ref()), expected, "{effect:?} {begun:?}");
-            assert_eq!(answered.err(), Some(End::Reset), "{effect:?} {begun:?}");
+            assert!(matches!(answered, Ok(_) | Err(End::Reset)), "{effect:?} {begun:?}");
             request.left().await;
             upstream.is_untouched();
         }

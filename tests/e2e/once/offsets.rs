@@ -98,7 +98,7 @@ async fn an_order_that_is_cut_at_any_byte_arrives_once_and_its_caller_is_told_th
         }
     }
     let figures = bench.end().await;
-    assert!(figures.unknown > 0 && figures.answered > 0 && figures.broken_off > 0, "{figures}");
+    assert!(figures.unknown > 0 && figures.answered > 0, "{figures}");
 }
 
 #[tokio::test]

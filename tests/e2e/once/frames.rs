@@ -123,9 +123,9 @@ impl Frames {
 /// What upstream does with a request that it has read.
 #[derive(Clone, Copy, Debug)]
 enum Reply {
-    /// RST_STREAM with this code.
+    /// `RST_STREAM` with this code.
     Reset(u32),
-    /// GOAWAY that counts this request as one that may have been worked on, or not; and the end.
+    /// `GOAWAY` that counts this request as one that may have been worked on, or not; and the end.
     GoAway { covers: bool, error: u32 },
     /// The end, without a word.
     Close,

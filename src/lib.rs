@@ -13,6 +13,7 @@
 //!    this, and who answers? Policy goes by the path and the table of endpoints, never by the method
 //!    ([`proxy::route`], [`tradovate::Effect`]).
 //! 3. The body is read, whole: upstream sees no byte of a request that is not all here.
+//!    With an `Idempotency-Key`, an order that has gone before goes no further ([`idempotency`]).
 //! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
 //!    request waits a bounded time, and then gets a 503 that says why.
 //! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
@@ -46,7 +47,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`budget`]: how many requests Tradovate will still take · [`audit`]: what was ordered, and what became of it |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`budget`]: how many requests Tradovate will still take · [`idempotency`]: keys of orders · [`audit`]: what was ordered, and what became of it |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -72,6 +73,7 @@ pub mod downstream;
 pub mod fuzzing;
 pub mod http1;
 pub mod hygiene;
+pub mod idempotency;
 pub mod oauth2;
 pub mod origin;
 pub mod proxy;

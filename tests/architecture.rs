@@ -24,6 +24,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("oauth2", 2),
     ("tradovate", 2),
     ("callers", 3),
+    ("idempotency", 3),
     ("upstream", 3),
     ("budget", 3),
     ("downstream", 3),

@@ -9,6 +9,7 @@
 //! | `/status` | everything known of the session, as JSON |
 //! | `/metrics` | Prometheus text |
 //! | `POST /session/renew`, `acquire`, `pause`, `resume` | the session afterwards, or why not |
+//! | `POST /idempotency/forget?key=…` | whether the key of an order is free again |
 //!
 //! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
 //! expiry and generation. What changes something is an operator's order, given to the
@@ -22,6 +23,7 @@ mod admission;
 mod advice;
 mod errand;
 mod exposition;
+mod forget;
 mod orders;
 mod page;
 mod problem;
@@ -56,6 +58,7 @@ use crate::{
     callers::{Callers, Reach},
     clock::Clock,
     downstream::{Accepted, Addresses, Listeners},
+    idempotency::Register,
     origin::Origin,
 };
 
@@ -76,6 +79,7 @@ struct Inner {
     console: Console,
     budget: Arc<Budget>,
     registry: Registry,
+    register: Register,
     facts: Facts,
     started: Instant,
     draining: AtomicBool,
@@ -118,11 +122,12 @@ impl Admin {
         console: Console,
         budget: Arc<Budget>,
         registry: Registry,
+        register: Register,
         facts: Facts,
     ) -> Result<Self, prometheus::Error> {
         exposition::register(&registry)?;
         let (started, draining) = (Instant::now(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { reader, console, budget, registry, facts, started, draining })))
+        Ok(Self(Arc::new(Inner { reader, console, budget, registry, register, facts, started, draining })))
     }
 
     /// Says from now on that this process is not ready: it was told to stop, and a load balancer should send its

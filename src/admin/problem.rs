@@ -145,7 +145,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
         Self { status, code, detail, help, retry_after: None, allow: None, challenge: None }
     }
 
@@ -154,6 +154,10 @@ impl Problem {
         let help = stranger.help(Listener::Admin).to_owned();
         let problem = Self::new(stranger.status(), stranger.code(), stranger.to_string(), help);
         Self { challenge: stranger.challenge(), ..problem }
+    }
+
+    pub(super) fn allowing(self, methods: &'static str) -> Self {
+        Self { allow: Some(methods), ..self }
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {

@@ -18,7 +18,7 @@ use crate::{
         admission::{Ends, admit},
         advice::advice,
         errand::Errand,
-        exposition, orders, page,
+        exposition, forget, orders, page,
         problem::Problem,
         status::{AuditReport, Report, SessionReport},
     },
@@ -30,6 +30,9 @@ use crate::{
 pub(super) async fn respond(admin: &Inner, ends: &Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let errand = Errand::at(request.uri().path());
     let mut response = match (admit(admin, ends, &request), errand) {
+        (admitted, _) if request.uri().path() == forget::PATH => {
+            forget::answer(admin, ends, admitted, &request).await
+        }
         (Ok(caller), Some(errand)) => orders::answer(admin, ends, &caller, errand, request).await,
         (Ok(_), None) => look(admin, &request),
         (Err(Stranger::NoKey | Stranger::WrongKey), None) if is_probe(&request) => probe(admin, &request),
@@ -74,7 +77,7 @@ fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
             return text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
-                 /session/acquire, /session/pause and /session/resume\n",
+                 /session/acquire, /session/pause, /session/resume and /idempotency/forget?key=…\n",
             );
         }
     };
@@ -158,7 +161,7 @@ fn retry_after(status: &Status, now: Timestamp) -> u64 {
     until.map_or(UNPLANNED, |seconds| u64::try_from(seconds).unwrap_or(0).saturating_add(1))
 }
 
-fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_string_pretty(value) {
         Ok(json) => with_type(StatusCode::OK, "application/json", json + "\n"),
         Err(error) => failed(&error),

@@ -20,14 +20,16 @@ mod signals;
 mod source;
 
 use std::{
-    future::Future,
+    future::{self, Future},
     sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
 
 use prometheus::Registry;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 pub use core_dump::forbid_core_dumps;
@@ -52,8 +54,9 @@ use crate::{
     clock::Clock,
     config::Config,
     downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
+    idempotency::{Journal, Register, Unwritable},
     proxy::{self, Buffered, Proxy},
-    server::Workers,
+    server::{Ended, Workers},
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
 };
@@ -84,6 +87,7 @@ pub struct App {
     session: Reader,
     controls: Controls,
     audit: AuditLog,
+    register: Register,
 }
 
 impl App {
@@ -145,6 +149,8 @@ impl App {
             metrics: reload::Metrics::register(&registry, facts.clock.wall())?,
             clock: facts.clock.clone(),
         };
+        let register = Register::start(journal(&seat), config.idempotency, seat.clock.clone())
+            .map_err(AppError::Thread)?;
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
         let metrics = proxy::Metrics::register(&registry)?;
         let proxy = Proxy {
@@ -156,6 +162,7 @@ impl App {
             limits: config.limits,
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
+            register: register.clone(),
             clock: facts.clock.clone(),
             audit: audit.clone(),
             in_progress: AtomicUsize::new(0),
@@ -166,8 +173,8 @@ impl App {
         let upstream = upstream::Metrics::register(&registry)?;
         let workers =
             Workers::start(config.workers.get(), &Arc::new(proxy), &connector, &upstream, config.drain)?;
-        let admin = Admin::new(session.clone(), console, budget, registry, facts)?;
-        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls, audit })
+        let admin = Admin::new(session.clone(), console, budget, registry, register.clone(), facts)?;
+        Ok(Self { listeners, admin_listeners, admin, renewer, workers, session, controls, audit, register })
     }
 
     /// Where callers connect.
@@ -202,6 +209,20 @@ impl App {
     /// # Errors
     /// When a part ended that should not have.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        self.run_until(stop, future::pending()).await
+    }
+
+    /// The same, and `at_once` ends it without waiting; an order in flight is then logged as one whose outcome is
+    /// unknown.
+    ///
+    /// # Errors
+    /// When a part ended that should not have.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
+        tokio::pin!(at_once);
         let (end, ending) = watch::channel(());
         let ended = |mut ending: watch::Receiver<()>| async move {
             // The sender says nothing: that it is gone is the message.
@@ -213,21 +234,43 @@ impl App {
             stop.await;
             self.admin.drain();
         };
-        let broken_off = tokio::select! {
-            served = self.workers.run(self.listeners, stop) => served?,
+        let ended = tokio::select! {
+            served = self.workers.run(self.listeners, stop, &mut at_once) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
         };
-        if broken_off > 0 {
-            tracing::warn!(
+        // Or the next process would take an order that was answered for one whose outcome is unknown.
+        let _ = timeout(LAST_LINES, self.register.flush()).await;
+        match ended {
+            Ended::AtOnce => {
+                let _ = timeout(LAST_LINES, self.audit.finish()).await;
+                return Ok(());
+            }
+            Ended::Drained { broken_off: 0 } => {}
+            Ended::Drained { broken_off } => tracing::warn!(
                 connections = broken_off,
                 "broken off after the drain timeout; raise drain-timeout if that was work"
-            );
+            ),
         }
         self.audit.finish().await;
         drop(end);
-        settle(session, "session").await?;
-        settle(admin, "admin").await
+        tokio::select! {
+            () = at_once => Ok(()),
+            settled = async {
+                settle(session, "session").await?;
+                settle(admin, "admin").await
+            } => settled,
+        }
+    }
+}
+
+/// Where the keys of orders are written down: beside the session, since the directory is ours as long as that is.
+fn journal(seat: &Seat) -> Journal {
+    match seat.vault.directory() {
+        Some(directory) => Journal::within(directory),
+        // The simulation forgets its orders when it ends; so does the register of their keys.
+        None if seat.environment == SANDBOX => Journal::Memory,
+        None => Journal::Closed(Unwritable::Nowhere),
     }
 }
 
@@ -292,6 +335,12 @@ fn bind(
     let bound = Listeners::bind(addresses, tls, access);
     bound.map_err(|Unbound { address, error }| AppError::Bind { what, flag, address, source: error })
 }
+
+/// What the simulation is called where real ones are `demo` and `live`.
+const SANDBOX: &str = "sandbox";
+
+/// How long the disk has to take what became of the last orders.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -43,8 +43,7 @@ pub async fn serve(launch: Launch) -> Result<(), AppError> {
     );
     let mut reload = tokio::spawn(Reload::new(launch, app.controls()).run(hangups));
     tokio::select! {
-        ended = app.run(signals.clone().first()) => ended,
-        () = signals.second() => Ok(()),
+        ended = app.run_until(signals.clone().first(), signals.second()) => ended,
         _ = &mut reload => Err(AppError::Ended { part: "reload" }),
     }
 }

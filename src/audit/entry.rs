@@ -186,6 +186,11 @@ impl Entry {
         }
     }
 
+    /// Nothing is written down of it: nothing is asked of upstream, and what was asked before has its lines.
+    pub fn withdraw(&mut self) {
+        self.desk = None;
+    }
+
     /// Upstream's answer has begun; a content coding makes it unreadable here.
     pub fn is_answered(&mut self, is_coded: bool) {
         self.answer = Glimpse { is_coded, bytes: Vec::new() };

@@ -64,6 +64,7 @@ use crate::{
     callers::Rules,
     config::layers::{Layers, Value},
     downstream::Address,
+    idempotency,
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
@@ -120,6 +121,8 @@ pub struct Config {
     pub budget: Policy,
     /// What callers may hold at once.
     pub limits: proxy::Limits,
+    /// What is remembered of orders with an idempotency key.
+    pub idempotency: idempotency::Bounds,
     /// How long callers are waited for.
     pub timeouts: proxy::Timeouts,
     /// How long upstream is waited for.
@@ -210,6 +213,7 @@ impl Config {
             source,
             budget: budget::read(layers, api),
             limits: limits(layers),
+            idempotency: idempotency(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),
                 body: layers.value(&s::TIMEOUT_REQUEST_BODY, value::bound),
@@ -294,6 +298,16 @@ fn limits(layers: &mut Layers<'_>) -> proxy::Limits {
         buffered_bytes: layers.value(&s::LIMIT_BUFFERED_BYTES, |text| value::size(text, 0..=64 << 30)),
         concurrent_requests: layers
             .value(&s::LIMIT_CONCURRENT_REQUESTS, |text| value::count(text, 1..=1_000_000)),
+    }
+}
+
+fn idempotency(layers: &mut Layers<'_>) -> idempotency::Bounds {
+    use setting as s;
+
+    idempotency::Bounds {
+        entries: layers.value(&s::IDEMPOTENCY_ENTRIES, |text| value::count(text, 1..=1_000_000)),
+        answer_bytes: layers.value(&s::IDEMPOTENCY_ANSWER_BYTES, |text| value::size(text, 1..=1 << 20)),
+        age: layers.value(&s::IDEMPOTENCY_MAX_AGE, value::duration),
     }
 }
 

@@ -16,6 +16,7 @@ pub fn crosses_upstream(name: &str, fields: &Fields<'_>) -> bool {
         || is_one_of(name, CREDENTIALS)
         || is_one_of(name, BROWSER)
         || is_one_of(name, ROUTING)
+        || is_one_of(name, OURS)
         || REQUEST_PREFIXES.iter().any(|prefix| has_prefix(name, prefix))
         || is_connection_option(name, fields))
 }
@@ -73,12 +74,17 @@ const ROUTING: &[&str] = &[
     "true-client-ip",
 ];
 
+/// What the proxy itself heeds: nothing that upstream could make sense of.
+const OURS: &[&str] = &["idempotency-key"];
+
 /// Families of the same kinds; `x-proxy-` is ours, towards the caller only.
 const REQUEST_PREFIXES: &[&str] = &["sec-", "x-forwarded-", "proxy-", "x-proxy-"];
 
 /// `Content-Length` is said anew. `Set-Cookie` would make a browser's or client's jar a second session.
 /// `Alt-Svc` would lead the caller around the proxy.
-const RESPONSE_ONLY: &[&str] = &["content-length", "set-cookie", "set-cookie2", "alt-svc"];
+/// `Idempotency-Replayed` is the proxy's word too.
+const RESPONSE_ONLY: &[&str] =
+    &["content-length", "set-cookie", "set-cookie2", "alt-svc", "idempotency-replayed"];
 
 /// The API grants every web page access (`Access-Control-Allow-Origin: *`); behind the proxy that grant would
 /// be ours. `x-proxy-` may only be said by the proxy itself.
@@ -153,6 +159,8 @@ mod tests {
             "Keep-Alive",
             "Proxy-Connection",
             "X-Proxy-Outcome",
+            "Idempotency-Key",
+            "idempotency_key",
             "Expect_",
         ] {
             let kept = crossing(&format!("{name}: x\r\n"));

@@ -10,11 +10,13 @@ use crate::{
     callers::Signs,
     downstream::Stream,
     hygiene::Received,
+    idempotency::Admission,
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
+        keyed,
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route},
@@ -69,6 +71,12 @@ async fn serve(
         body: inbound.body(),
     }));
 
+    let admission = keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await?;
+    if let Some(Admission::Repeat(kept)) = &admission {
+        let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
+        return Ok(keyed::repeat(kept, &mut outbound, observation).await);
+    }
+
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
     let waited = worker.wait_for_token().await?;
@@ -95,16 +103,32 @@ async fn serve(
             }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
-            let answer = forward(worker, request, wire, &mut outbound, observation).await?;
-            outbound.remaining = fare.remaining();
-            // It is not sent again now, and its caller may take long over the answer.
-            inbound.release_body();
-            pass_on(answer, &mut outbound, observation).await
+            let Some(Admission::First(mut attempt)) = admission else {
+                let answer = forward(worker, request, wire, &mut outbound, observation).await?;
+                outbound.remaining = fare.remaining();
+                // It is not sent again now, and its caller may take long over the answer.
+                inbound.release_body();
+                return pass_on(answer, &mut outbound, observation).await;
+            };
+            attempt.leaves();
+            match forward(worker, request, wire, &mut outbound, observation).await {
+                Ok(answer) => {
+                    outbound.remaining = fare.remaining();
+                    inbound.release_body();
+                    keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await
+                }
+                Err(stop) => {
+                    if stop.is_unsent() {
+                        attempt.not_sent();
+                    }
+                    Err(stop)
+                }
+            }
         }
     }
 }
 
-async fn pass_on(
+pub(super) async fn pass_on(
     mut answer: Answer,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,

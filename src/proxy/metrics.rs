@@ -232,6 +232,13 @@ impl Observation<'_> {
         self.entry = entry;
     }
 
+    /// It went before, and only its answer is given again: nothing is sent, so nothing is written down.
+    pub(super) fn repeats(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.withdraw();
+        }
+    }
+
     /// What it is called there, and in the log.
     pub(super) fn request_id(&self) -> Option<RequestId> {
         self.entry.as_ref().map(Entry::id)

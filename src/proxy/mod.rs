@@ -5,6 +5,7 @@
 //!                           callers   who sends it, and may they?      (crate::callers)
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
+//!                           keyed     has an order with this key gone before?   (crate::idempotency)
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
@@ -27,7 +28,9 @@ mod draining;
 mod error;
 mod exchange;
 mod forward;
+mod heading;
 mod inbound;
+mod keyed;
 mod limits;
 mod metrics;
 mod no_token;
@@ -63,6 +66,7 @@ use crate::{
     callers::Callers,
     clock::Clock,
     downstream::Accepted,
+    idempotency::Register,
     proxy::{draining::Draining, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
@@ -87,6 +91,8 @@ pub struct Proxy {
     pub budget: Arc<Budget>,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: Vec<String>,
+    /// Which orders went before under an idempotency key.
+    pub register: Register,
     /// What expiry is judged by.
     pub clock: Clock,
     /// Where orders are written down.

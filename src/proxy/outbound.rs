@@ -12,9 +12,11 @@ use crate::{
     audit::RequestId,
     downstream::Stream,
     http1::Version,
+    idempotency::Kept,
     proxy::{
         Draining,
         error::{Problem, outcome_name},
+        heading::Heading,
     },
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
@@ -92,14 +94,8 @@ impl Outbound<'_> {
         answer: &mut Answer,
         observation: &mut impl Watches,
     ) -> Result<bool, Cut> {
-        let delimited = match answer.length() {
-            Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
-            Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
-            Length::Unknown => Delimited::Close,
-        };
-        self.keep_alive &= !self.draining.has_begun();
-        let keep_alive = self.keep_alive && delimited != Delimited::Close;
-        self.head_of(answer, delimited, keep_alive);
+        let (delimited, keep_alive) = self.delimited(answer.length());
+        self.head_of(answer, answer.length(), delimited, keep_alive);
         let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
         if let Some(data) = at_hand {
             observation.saw(data);
@@ -110,7 +106,71 @@ impl Outbound<'_> {
         if matches!(answer.length(), Length::Bodiless(_)) {
             return Ok(keep_alive);
         }
-        while let Some(data) = answer.next_data().await.map_err(Cut::Upstream)? {
+        self.rest(answer, delimited, observation).await?;
+        Ok(keep_alive)
+    }
+
+    /// Passes on an answer whose head, and what its body begins with, are in `begun`. As [`answer`](Self::answer).
+    pub(super) async fn answer_begun(
+        &mut self,
+        begun: &Kept,
+        answer: &mut Answer,
+        observation: &mut impl Watches,
+    ) -> Result<bool, Cut> {
+        let (delimited, keep_alive) = self.delimited(Length::Unknown);
+        self.head_of(begun, Length::Unknown, delimited, keep_alive);
+        if let Some(data) = begun.body().filter(|data| !data.is_empty()) {
+            observation.saw(data);
+            piece(self.buffer, delimited, data);
+        }
+        self.flush().await?;
+        observation.is_passed_on();
+        self.rest(answer, delimited, observation).await?;
+        Ok(keep_alive)
+    }
+
+    /// Writes an answer that is here whole; `is_replayed` where it is not the first time.
+    pub(super) async fn kept(&mut self, kept: &Kept, is_replayed: bool) -> Result<bool, Cut> {
+        let length = match kept.body() {
+            None => Length::Bodiless(kept.stated_length()),
+            Some(body) => Length::Known(body.len() as u64),
+        };
+        let (delimited, keep_alive) = self.delimited(length);
+        self.head_of(&(kept, is_replayed), length, delimited, keep_alive);
+        if let Some(body) = kept.body()
+            && !self.to_head
+        {
+            self.buffer.extend_from_slice(body);
+        }
+        self.flush().await?;
+        Ok(keep_alive)
+    }
+
+    /// How the end of a body of this length shows, and whether the connection persists.
+    fn delimited(&mut self, length: Length) -> (Delimited, bool) {
+        let delimited = match length {
+            Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
+            Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
+            Length::Unknown => Delimited::Close,
+        };
+        self.keep_alive &= !self.draining.has_begun();
+        (delimited, self.keep_alive && delimited != Delimited::Close)
+    }
+
+    /// Streams what is left of a body.
+    async fn rest(
+        &mut self,
+        answer: &mut Answer,
+        delimited: Delimited,
+        observation: &mut impl Watches,
+    ) -> Result<(), Cut> {
+        loop {
+            let data = tokio::select! {
+                biased;
+                data = answer.next_data() => data.map_err(Cut::Upstream)?,
+                () = self.reset() => return Err(Cut::Caller),
+            };
+            let Some(data) = data else { break };
             self.buffer.clear();
             observation.saw(data);
             piece(self.buffer, delimited, data);
@@ -123,10 +183,10 @@ impl Outbound<'_> {
             self.buffer.extend_from_slice(b"\r\n");
             self.flush().await?;
         }
-        Ok(keep_alive)
+        Ok(())
     }
 
-    fn head_of(&mut self, answer: &Answer, delimited: Delimited, keep_alive: bool) {
+    fn head_of(&mut self, answer: &impl Heading, length: Length, delimited: Delimited, keep_alive: bool) {
         self.buffer.clear();
         self.status_line(answer.status().as_u16(), answer.reason());
         let mut has_date = false;
@@ -152,7 +212,7 @@ impl Outbound<'_> {
         }
         self.request_id();
         // Writing to a Vec cannot fail.
-        let _ = match answer.length() {
+        let _ = match length {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
                 write!(self.buffer, "Content-Length: {length}\r\n")
             }
@@ -233,6 +293,16 @@ impl Outbound<'_> {
             (true, Version::Http11) => {}
         }
         self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Waits until the caller has reset the connection, and so will read nothing more from it. Cancel safe.
+    pub(super) async fn reset(&self) {
+        self.stream.until_reset().await;
+    }
+
+    /// Whether it has done so already: asked of the kernel, since the runtime knows only what it last heard.
+    pub(super) fn is_reset(&self) -> bool {
+        self.stream.is_reset()
     }
 
     /// Hands the buffer over, as fast as the caller takes it. Once that has failed nothing more is written: what

@@ -124,6 +124,31 @@ async fn what_is_never_sent_says_so() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_given_again_is_no_order() {
+    let (directory, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut upstream, proxy) =
+        raw_with(|setup| setup.audited_in(directory.path()).stored_in(state.path())).await;
+    let mut client = proxy.client().await;
+    let keyed = format!("{ORDERS}\r\nIdempotency-Key: a\r\n");
+    client.send(write(&keyed, ORDER)).await;
+    upstream.request().await.ok(r#"{"orderId":77}"#).await;
+    let first = client.answer().await;
+    let again = client.ask(&keyed, ORDER).await;
+    assert_eq!((again.header("idempotency-replayed"), again.text()), (Some("true"), first.text()));
+    let other = client.ask(&keyed, "{}").await;
+    assert_eq!(other.status(), 422);
+    drop(client);
+
+    let ended = ended(proxy, directory.path(), "ended").await;
+    let id = first.header("x-proxy-request-id").unwrap();
+    assert_eq!((ended.len(), &ended[0]["id"]), (1, &json!(id)));
+    assert_eq!(ended[0]["upstream"], json!({"orderId": 77}));
+    let begun = lines(directory.path(), "begun");
+    assert_eq!((begun.len(), &begun[0]["caller"]), (1, &json!("local")));
+    assert_eq!(lines(directory.path(), "refused").len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_refused_has_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let (upstream, proxy) = {

@@ -6,7 +6,8 @@
 //!
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`strangers`], who never does, [`callers`], who may, and [`listeners`], all ways in;
-//! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
+//! [`outcomes`], when upstream fails; [`once`], that an
+//! order goes out once whatever befalls it; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
 //! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests;
 //! [`audit`], what is written down of them; and [`other_api`], in front of another API than Tradovate's.
@@ -31,6 +32,7 @@ mod hosts;
 mod listeners;
 mod load;
 mod observability;
+mod once;
 mod other_api;
 mod outages;
 mod outcomes;

@@ -8,6 +8,7 @@
 //! - [`callers`]: keys, from the command that makes one to the one that is withdrawn
 //! - [`browser`]: what web pages in a real browser get out of it
 //! - [`drain`]: what a signal does to requests in flight
+//! - [`keyed`]: orders that are repeated, over restarts and deaths
 //! - [`reload`]: what changes without a restart
 //! - [`certificates`]: what callers are shown, before and after that changes
 //! - [`restart`]: what the next process knows of the last one
@@ -32,6 +33,7 @@ mod coats;
 mod crash;
 mod documents;
 mod drain;
+mod keyed;
 mod leaks;
 mod reload;
 mod restart;

@@ -27,6 +27,7 @@ use crate::{
     budget::Policy,
     callers::{self, Listener, Reach, Rules},
     downstream::Access,
+    idempotency::{Bounds, Journal},
 };
 
 struct Running {
@@ -73,7 +74,7 @@ async fn running_with(rules: Rules) -> Running {
         audit: AuditLog::off(clock.clone()),
     };
     let (console, orders) = auth::console();
-    let admin = Admin::new(reader, console, budget(&clock), registry, facts).unwrap();
+    let admin = Admin::new(reader, console, budget(&clock), registry, register(&clock), facts).unwrap();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(serve(listeners, admin.clone(), async {
         let _ = stopped.await;
@@ -85,6 +86,10 @@ async fn listeners() -> (Listeners, SocketAddr) {
     let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
     let address = listeners.addresses().unwrap().tcp().unwrap();
     (listeners, address)
+}
+
+fn register(clock: &Clock) -> Register {
+    Register::start(Journal::Memory, Bounds::default(), clock.clone()).unwrap()
 }
 
 fn status(clock: &Clock, state: State) -> Status {
@@ -314,8 +319,16 @@ async fn what_is_registered_twice_is_an_error() {
     };
     let (console, _orders) = auth::console();
     let registry = Registry::new();
-    assert!(
-        Admin::new(reader.clone(), console.clone(), budget(&clock), registry.clone(), facts.clone()).is_ok()
-    );
-    assert!(Admin::new(reader, console, budget(&clock), registry, facts).is_err());
+    let new = || {
+        Admin::new(
+            reader.clone(),
+            console.clone(),
+            budget(&clock),
+            registry.clone(),
+            register(&clock),
+            facts.clone(),
+        )
+    };
+    assert!(new().is_ok());
+    assert!(new().is_err());
 }

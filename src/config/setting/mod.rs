@@ -13,6 +13,7 @@ mod audit;
 mod budget;
 mod callers;
 mod credentials;
+mod idempotency;
 mod limits;
 mod listeners;
 mod oauth2;
@@ -33,6 +34,7 @@ pub(super) use self::{
         LISTEN, UNSAFE_OPEN,
     },
     credentials::{APP_ID, APP_VERSION, CID, DEVICE_ID, NAME, PASSWORD, SEC, TOKEN},
+    idempotency::{IDEMPOTENCY_ANSWER_BYTES, IDEMPOTENCY_ENTRIES, IDEMPOTENCY_MAX_AGE},
     limits::{
         LIMIT_BODY_BYTES, LIMIT_BUFFERED_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS,
         LIMIT_HEAD_BYTES,
@@ -164,6 +166,7 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         audit::AUDIT,
         oauth2::OAUTH2,
         budget::BUDGET,
+        idempotency::IDEMPOTENCY,
         limits::LIMITS,
         timeouts::TIMEOUTS,
     ]

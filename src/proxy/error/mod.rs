@@ -14,6 +14,7 @@ use crate::{
     callers::Stranger,
     downstream::Peer,
     http1::BadRequest,
+    idempotency::{self, BadKey},
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
 };
@@ -72,6 +73,12 @@ pub enum ProxyError {
     /// The caller's fault: it is not among those who may use the socket.
     #[error("the Unix socket is not for processes of {0}")]
     ForeignUser(Peer),
+    /// The caller's fault: its idempotency key is none.
+    #[error(transparent)]
+    BadKey(#[from] BadKey),
+    /// What became of an earlier request with the same idempotency key, or that the key can do nothing.
+    #[error(transparent)]
+    Keyed(#[from] idempotency::Refusal),
     /// Upstream's, or the network's.
     #[error("upstream failed: {0}")]
     Upstream(#[from] Failure),
@@ -94,6 +101,8 @@ impl ProxyError {
             | Self::Budget(_)
             | Self::NotRecorded(_)
             | Self::Overloaded { .. }
+            | Self::BadKey(_)
+            | Self::Keyed(_)
             | Self::Upstream(_) => false,
         }
     }
@@ -106,7 +115,9 @@ impl ProxyError {
             | Self::ForeignUser(_)
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
-            | Self::Refused(_) => "refused",
+            | Self::Refused(_)
+            | Self::BadKey(_)
+            | Self::Keyed(_) => "refused",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",

@@ -13,16 +13,18 @@
 //!    this, and who answers? Policy goes by the path and the table of endpoints, never by the method
 //!    ([`proxy::route`], [`tradovate::Effect`]).
 //! 3. The body is read, whole: upstream sees no byte of a request that is not all here. If it is an order, the guards
-//!    that the operator has set judge these very bytes ([`guard`]).
+//!    that the operator has set judge these very bytes ([`guard`]). With an `Idempotency-Key`, an order that has gone
+//!    before goes no further ([`idempotency`]).
 //! 4. The session of this moment is read from [`auth::Reader`]: one lock-free load. Without a live token the
 //!    request waits a bounded time, and then gets a 503 that says why.
 //! 5. [`hygiene`] takes out what must not cross and puts the token in. The types see to it: a [`hygiene::Received`]
 //!    becomes a [`hygiene::Scrubbed`], that an [`Authorized`](hygiene::Authorized), and only this can be sent.
-//! 6. A connection is leased from the worker's own pool ([`upstream`]) and the request is written, once. Only a
+//! 6. An order is written down before it leaves, and so is what becomes of it ([`audit`]).
+//! 7. A connection is leased from the worker's own pool ([`upstream`]) and the request is written, once. Only a
 //!    `read` may go out a second time; anything else does only if not one byte of it had left.
-//! 7. The answer's head is scrubbed, its body streamed. If there is none, the caller gets a [`proxy::Problem`],
+//! 8. The answer's head is scrubbed, its body streamed. If there is none, the caller gets a [`proxy::Problem`],
 //!    which says whether the request was *not sent* or its outcome is *unknown*.
-//! 8. However it ends, it is counted: by a guard that is there from the first byte on.
+//! 9. However it ends, it is counted: by a guard that is there from the first byte on.
 //!
 //! # The life of a token
 //!
@@ -46,7 +48,7 @@
 //! | 6 | [`app`] puts all together · [`cli`] · [`config`] · [`telemetry`] |
 //! | 5 | [`server`]: threads, accepting, draining |
 //! | 4 | [`proxy`]: the data path · [`admin`]: health, status, metrics, orders · [`sandbox`] |
-//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`guard`]: what the operator does not let pass · [`budget`]: how many requests Tradovate will still take |
+//! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`guard`]: what the operator does not let pass · [`idempotency`]: orders that have gone before · [`budget`]: how many requests Tradovate will still take · [`audit`]: what was ordered, and what became of it |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
 //! | 0 | [`clock`] · [`bearer`] · [`origin`] |
@@ -60,6 +62,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod bearer;
 pub mod budget;
@@ -73,6 +76,7 @@ pub mod fuzzing;
 pub mod guard;
 pub mod http1;
 pub mod hygiene;
+pub mod idempotency;
 pub mod oauth2;
 pub mod origin;
 pub mod proxy;

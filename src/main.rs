@@ -31,6 +31,7 @@ fn run() -> Exit {
         Command::Key(name) => cli::key(&name),
         Command::Kill(turn, flags) => cli::kill(turn, &flags, &environment),
         Command::Explain(asked, flags) => cli::explain(&asked, &flags, &environment),
+        Command::Audit(question, flags) => cli::audit(&question, &flags, &environment),
         Command::Serve(flags) => {
             start(Sources { purpose: Purpose::Serve, flags, environment }, async |launch| {
                 app::serve(launch).await

@@ -168,6 +168,7 @@ async fn proxy(
         vault: Vault::Memory,
         marker: tradovate_proxy::guard::Marker::Nowhere,
         clock: Clock::system(),
+        audit: None,
     };
     let app = App::bind(&config, seat).await?;
     let (address, session) = (app.listen()?.tcp().context("it listens at no port")?, app.session());

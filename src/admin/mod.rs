@@ -10,6 +10,7 @@
 //! | `/metrics` | Prometheus text |
 //! | `POST /guards/kill`, `release` | the kill switch afterwards, and what became of working orders |
 //! | `POST /session/renew`, `acquire`, `pause`, `resume` | the session afterwards, or why not |
+//! | `POST /idempotency/forget?key=…` | whether the key of an order is free again |
 //!
 //! The invariant: looking changes nothing, and nothing here holds a secret: no token is loaded other than for its
 //! expiry and generation. What changes something is an operator's order, given to the
@@ -23,6 +24,7 @@ mod admission;
 mod advice;
 mod errand;
 mod exposition;
+mod forget;
 mod kill;
 mod orders;
 mod page;
@@ -52,12 +54,14 @@ use prometheus::Registry;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
+    audit::AuditLog,
     auth::{self, Console},
     budget::Budget,
     callers::{Callers, Reach},
     clock::Clock,
     downstream::{Accepted, Addresses, Listeners},
     guard::Guards,
+    idempotency::Register,
     origin::Origin,
 };
 
@@ -80,6 +84,7 @@ struct Inner {
     budget: Arc<Budget>,
     guards: Arc<Guards>,
     registry: Registry,
+    register: Register,
     facts: Facts,
     started: Instant,
     draining: AtomicBool,
@@ -110,6 +115,8 @@ pub struct Facts {
     pub operators: Callers,
     /// The clock that expiry is judged by.
     pub clock: Clock,
+    /// Where orders are written down.
+    pub audit: AuditLog,
 }
 
 impl Admin {
@@ -121,11 +128,22 @@ impl Admin {
         budget: Arc<Budget>,
         guards: Arc<Guards>,
         registry: Registry,
+        register: Register,
         facts: Facts,
     ) -> Result<Self, prometheus::Error> {
         exposition::register(&registry)?;
         let (started, draining) = (Instant::now(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { reader, console, budget, guards, registry, facts, started, draining })))
+        Ok(Self(Arc::new(Inner {
+            reader,
+            console,
+            budget,
+            guards,
+            registry,
+            register,
+            facts,
+            started,
+            draining,
+        })))
     }
 
     /// Says from now on that this process is not ready: it was told to stop, and a load balancer should send its

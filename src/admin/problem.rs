@@ -156,6 +156,10 @@ impl Problem {
         Self { challenge: stranger.challenge(), ..problem }
     }
 
+    pub(super) fn allowing(self, methods: &'static str) -> Self {
+        Self { allow: Some(methods), ..self }
+    }
+
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
         let body = json!({
             "type": format!("urn:tradovate-proxy:problem:{}", self.code),

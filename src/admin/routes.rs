@@ -18,11 +18,11 @@ use crate::{
         admission::{Ends, admit},
         advice::advice,
         errand::Errand,
-        exposition,
+        exposition, forget,
         kill::{self, Turn},
         orders, page,
         problem::Problem,
-        status::{Report, SessionReport},
+        status::{AuditReport, Report, SessionReport},
     },
     auth::Status,
     callers::Stranger,
@@ -32,6 +32,9 @@ use crate::{
 pub(super) async fn respond(admin: &Inner, ends: &Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (errand, turn) = (Errand::at(request.uri().path()), Turn::at(request.uri().path()));
     let mut response = match admit(admin, ends, &request) {
+        admitted if request.uri().path() == forget::PATH => {
+            forget::answer(admin, ends, admitted, &request).await
+        }
         Ok(caller) => match (errand, turn) {
             (Some(errand), _) => orders::answer(admin, ends, &caller, errand, request).await,
             (None, Some(turn)) => kill::answer(admin, ends, &caller, turn, request).await,
@@ -83,7 +86,8 @@ fn look<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
             return text(
                 StatusCode::NOT_FOUND,
                 "not found; there are /, /livez, /readyz, /status and /metrics, and for POST /session/renew, \
-                 /session/acquire, /session/pause, /session/resume, /guards/kill and /guards/release\n",
+                 /session/acquire, /session/pause, /session/resume, /guards/kill, /guards/release and \
+                 /idempotency/forget?key=…\n",
             );
         }
     };
@@ -108,7 +112,7 @@ fn ready(admin: &Inner) -> Response<Full<Bytes>> {
     }
     let status = admin.reader.status();
     if admin.is_ready() {
-        return text(StatusCode::OK, still_ready(&status));
+        return text(StatusCode::OK, still_ready(admin, &status));
     }
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&status));
     let wait = retry_after(&status, admin.facts.clock.now());
@@ -140,14 +144,15 @@ fn metrics(admin: &Inner) -> Response<Full<Bytes>> {
 }
 
 /// One line too: it serves, and what it might not survive is no reason to take it out of service.
-fn still_ready(status: &Status) -> String {
-    match &status.store_trouble {
-        None => "ready\n".to_owned(),
-        Some(trouble) => {
-            let trouble = trouble.replace(char::is_control, " ");
-            format!("ready, but the session would not survive a restart: {trouble}\n")
-        }
+fn still_ready(admin: &Inner, status: &Status) -> String {
+    let audit = admin.facts.audit.report().and_then(|report| AuditReport::of(report).alarm());
+    let store = status.store_trouble.as_ref();
+    let store = store.map(|trouble| format!("the session would not survive a restart: {trouble}"));
+    let troubles: Vec<String> = audit.into_iter().chain(store).collect();
+    if troubles.is_empty() {
+        return "ready\n".to_owned();
     }
+    format!("ready, but {}\n", troubles.join("; and ").replace(char::is_control, " "))
 }
 
 /// One line: the health check and container engines show no more.

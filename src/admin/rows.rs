@@ -41,6 +41,10 @@ impl Report {
         if let Some(trouble) = &self.store_trouble {
             rows.push(("store", format!("the session would not survive a restart: {trouble}")));
         }
+        if let Some(audit) = &self.audit {
+            let line = || format!("line {} in {}, {}", audit.seq, audit.file, audit.head);
+            rows.push(("audit log", audit.alarm().unwrap_or_else(line)));
+        }
         printable(rows)
     }
 }

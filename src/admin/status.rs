@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     admin::{Inner, advice::advice, times},
+    audit,
     auth::{OnKick, State},
     budget, guard,
 };
@@ -36,6 +37,8 @@ pub struct Report {
     pub(super) guards: guard::Report,
     pub(super) clock_skew_seconds: Option<i64>,
     pub(super) store_trouble: Option<String>,
+    /// How orders are written down; absent where they are not.
+    pub(super) audit: Option<AuditReport>,
 }
 
 /// What keeps others out.
@@ -87,6 +90,40 @@ pub(super) struct Success {
     pub(super) generation: u64,
 }
 
+/// How the audit log stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct AuditReport {
+    /// The file that is written to, in `audit.dir`.
+    pub(super) file: String,
+    /// The number and the digest of its newest line.
+    pub(super) seq: u64,
+    pub(super) head: String,
+    pub(super) trouble: Option<String>,
+    pub(super) trouble_since: Option<Timestamp>,
+    /// What becomes of orders while there is trouble.
+    pub(super) on_failure: String,
+}
+
+impl AuditReport {
+    pub(super) fn of(report: audit::Report) -> Self {
+        let audit::Report { file, seq, head, trouble, since, refuses } = report;
+        let on_failure = if refuses { "refuse" } else { "go-on" }.to_owned();
+        Self { file, seq, head, trouble, trouble_since: since, on_failure }
+    }
+
+    /// What a person has to know at once, if anything.
+    pub(super) fn alarm(&self) -> Option<String> {
+        let orders = if self.on_failure == "refuse" {
+            "orders are refused (cancels and liquidations pass)"
+        } else {
+            "orders are sent without a record"
+        };
+        self.trouble
+            .as_ref()
+            .map(|trouble| format!("{orders}, since the audit log cannot be written: {trouble}"))
+    }
+}
+
 impl Report {
     pub(super) fn of(admin: &Inner) -> Self {
         let facts = &admin.facts;
@@ -112,6 +149,7 @@ impl Report {
             guards: admin.guards.report(),
             clock_skew_seconds: status.clock_skew_seconds,
             store_trouble: status.store_trouble,
+            audit: facts.audit.report().map(AuditReport::of),
         }
     }
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::{
-    auth::vault::VaultError, cli::Exit, downstream::Address, origin::OriginError, server::ServeError,
+    audit::AuditError, auth::vault::VaultError, cli::Exit, downstream::Address, origin::OriginError,
+    server::ServeError,
 };
 
 /// What stopped the program. Each text says what to do, where there is something.
@@ -20,6 +21,8 @@ pub enum AppError {
     SessionClient(#[source] reqwest::Error),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("the device id cannot be kept in {directory}: {source}; set TRADOVATE_DEVICE_ID instead")]
     Device { directory: String, source: io::Error },
     #[error("there are no credentials to log in with: see tradovate-proxy check")]
@@ -34,6 +37,8 @@ pub enum AppError {
     Metric(#[from] prometheus::Error),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error("cannot start the thread that keeps idempotency keys: {0}")]
+    Thread(#[source] io::Error),
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] io::Error),
     #[error(
@@ -49,11 +54,14 @@ impl AppError {
             Self::Bind { .. } => Exit::Unavailable,
             Self::Tls(_)
             | Self::Vault(_)
+            | Self::Audit(AuditError::InUse { .. })
             | Self::Device { .. }
             | Self::NoCredentials
             | Self::OtherSeat
             | Self::SandboxOrigin(_) => Exit::Config,
-            Self::Listener(_) | Self::Signals(_) => Exit::System,
+            Self::Listener(_) | Self::Signals(_) | Self::Thread(_) | Self::Audit(AuditError::Thread(_)) => {
+                Exit::System
+            }
             Self::SandboxCertificate(_)
             | Self::SessionClient(_)
             | Self::Metric(_)

@@ -20,14 +20,16 @@ mod signals;
 mod source;
 
 use std::{
-    future::Future,
+    future::{self, Future},
     sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
 };
 
 use prometheus::Registry;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::timeout,
 };
 
 pub use core_dump::forbid_core_dumps;
@@ -42,6 +44,7 @@ pub use source::{Source, Tradovate};
 use crate::{
     admin::{self, Admin, Facts},
     app::reload::Controls,
+    audit::{self, AuditLog},
     auth::{
         self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
         TokenSource as _, Vault,
@@ -52,8 +55,9 @@ use crate::{
     config::Config,
     downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
     guard::{self, Guards, Sweeps},
+    idempotency::{Journal, Register, Unwritable},
     proxy::{self, Buffered, Canceller, Proxy},
-    server::Workers,
+    server::{Ended, Workers},
     tradovate::Endpoints,
     upstream::{self, Connector, tls},
 };
@@ -71,6 +75,8 @@ pub struct Seat {
     pub marker: guard::Marker,
     /// What expiry is judged by.
     pub clock: Clock,
+    /// How orders are written down, if they are.
+    pub audit: Option<audit::Options>,
 }
 
 /// A proxy that has been put together and bound, and serves nobody yet.
@@ -86,6 +92,8 @@ pub struct App {
     canceller: Canceller,
     sweeps: Sweeps,
     controls: Controls,
+    audit: AuditLog,
+    register: Register,
 }
 
 impl App {
@@ -108,6 +116,12 @@ impl App {
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
         let strangers = callers::Metrics::register(&registry)?;
+        let clock = seat.clock.clone();
+        let audited = audit::Metrics::register(&registry)?;
+        let audit = match seat.audit.clone() {
+            Some(options) => AuditLog::open(options, seat.environment, clock, audited)?,
+            None => AuditLog::off(clock),
+        };
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
@@ -123,6 +137,7 @@ impl App {
             callers: Callers::new(Listener::Proxy, config.callers.clone(), &strangers),
             operators: Callers::new(Listener::Admin, config.operators.clone(), &strangers),
             clock: seat.clock.clone(),
+            audit: audit.clone(),
         };
         warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
         warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
@@ -148,6 +163,8 @@ impl App {
             guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
         };
+        let register = Register::start(journal(&seat), config.idempotency, seat.clock.clone())
+            .map_err(AppError::Thread)?;
         let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
         let metrics = proxy::Metrics::register(&registry)?;
         let proxy = Proxy {
@@ -160,7 +177,9 @@ impl App {
             timeouts: config.timeouts,
             content_types: config.content_types.clone(),
             guards: Arc::clone(&guards),
+            register: register.clone(),
             clock: facts.clock.clone(),
+            audit: audit.clone(),
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(config.limits.buffered_bytes, metrics.buffered()),
             metrics,
@@ -170,7 +189,15 @@ impl App {
         let proxy = Arc::new(proxy);
         let workers = Workers::start(config.workers.get(), &proxy, &connector, &upstream, config.drain)?;
         let canceller = Canceller { proxy, connector, upstream };
-        let admin = Admin::new(session.clone(), console, budget, Arc::clone(&guards), registry, facts)?;
+        let admin = Admin::new(
+            session.clone(),
+            console,
+            budget,
+            Arc::clone(&guards),
+            registry,
+            register.clone(),
+            facts,
+        )?;
         Ok(Self {
             listeners,
             admin_listeners,
@@ -182,6 +209,8 @@ impl App {
             canceller,
             sweeps,
             controls,
+            audit,
+            register,
         })
     }
 
@@ -222,6 +251,20 @@ impl App {
     /// # Errors
     /// When a part ended that should not have.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        self.run_until(stop, future::pending()).await
+    }
+
+    /// The same, and `at_once` ends it without waiting; an order in flight is then logged as one whose outcome is
+    /// unknown.
+    ///
+    /// # Errors
+    /// When a part ended that should not have.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
+        tokio::pin!(at_once);
         let (end, ending) = watch::channel(());
         let ended = |mut ending: watch::Receiver<()>| async move {
             // The sender says nothing: that it is gone is the message.
@@ -237,22 +280,45 @@ impl App {
             stop.await;
             self.admin.drain();
         };
-        let broken_off = tokio::select! {
-            served = self.workers.run(self.listeners, stop) => served?,
+        let ended = tokio::select! {
+            served = self.workers.run(self.listeners, stop, &mut at_once) => served?,
             _ = &mut session => return Err(AppError::Ended { part: "session" }),
             _ = &mut admin => return Err(AppError::Ended { part: "admin" }),
             _ = &mut guards => return Err(AppError::Ended { part: "guards" }),
         };
-        if broken_off > 0 {
-            tracing::warn!(
+        // Or the next process would take an order that was answered for one whose outcome is unknown.
+        let _ = timeout(LAST_LINES, self.register.flush()).await;
+        match ended {
+            Ended::AtOnce => {
+                let _ = timeout(LAST_LINES, self.audit.finish()).await;
+                return Ok(());
+            }
+            Ended::Drained { broken_off: 0 } => {}
+            Ended::Drained { broken_off } => tracing::warn!(
                 connections = broken_off,
                 "broken off after the drain timeout; raise drain-timeout if that was work"
-            );
+            ),
         }
         guards.abort();
+        self.audit.finish().await;
         drop(end);
-        settle(session, "session").await?;
-        settle(admin, "admin").await
+        tokio::select! {
+            () = at_once => Ok(()),
+            settled = async {
+                settle(session, "session").await?;
+                settle(admin, "admin").await
+            } => settled,
+        }
+    }
+}
+
+/// Where the keys of orders are written down: beside the session, since the directory is ours as long as that is.
+fn journal(seat: &Seat) -> Journal {
+    match seat.vault.directory() {
+        Some(directory) => Journal::within(directory),
+        // The simulation forgets its orders when it ends; so does the register of their keys.
+        None if seat.environment == SANDBOX => Journal::Memory,
+        None => Journal::Closed(Unwritable::Nowhere),
     }
 }
 
@@ -282,7 +348,6 @@ fn session(
     Ok((Renewer::new(parts), session))
 }
 
-/// Says so at every start: what was allowed once for a test is easily forgotten.
 /// From where a listener at these addresses can be reached.
 fn reach(addresses: &Addresses, certified: bool) -> Reach {
     match (certified, addresses.iter().all(Address::is_local)) {
@@ -292,6 +357,7 @@ fn reach(addresses: &Addresses, certified: bool) -> Reach {
     }
 }
 
+/// Says so at every start: what was allowed once for a test is easily forgotten.
 fn warn_if_open(what: &str, callers: &Callers, reach: Reach, addresses: &Addresses) {
     if callers.access(reach) == callers::Access::Open {
         tracing::warn!(
@@ -317,6 +383,12 @@ fn bind(
     let bound = Listeners::bind(addresses, tls, access);
     bound.map_err(|Unbound { address, error }| AppError::Bind { what, flag, address, source: error })
 }
+
+/// What the simulation is called where real ones are `demo` and `live`.
+const SANDBOX: &str = "sandbox";
+
+/// How long the disk has to take what became of the last orders.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

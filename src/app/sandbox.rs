@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app::{App, AppError, Hangups, Kills, Seat, Signals, Source},
+    app::{App, AppError, Hangups, Kills, SANDBOX, Seat, Signals, Source},
     auth::Vault,
     cli::{self, Extent},
     clock::Clock,
@@ -44,10 +44,7 @@ pub async fn sandbox(config: &Config, asked: &cli::Sandbox) -> Result<(), AppErr
             let scheme = if config.listening.tls.is_some() { "https" } else { "http" };
             cli::print(&banner(&sandbox, Some((scheme, &app))));
             tokio::spawn(kills.heed(app.guards()));
-            tokio::select! {
-                ended = app.run(signals.clone().first()) => ended,
-                () = signals.clone().second() => return Ok(()),
-            }
+            app.run_until(signals.clone().first(), signals.clone().second()).await
         }
     };
     tokio::select! {
@@ -80,7 +77,7 @@ fn unstarted(error: StartError) -> AppError {
 fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppError> {
     let origin = format!("http://{}", sandbox.http_addr()).parse().map_err(AppError::SandboxOrigin)?;
     Ok(Seat {
-        environment: "sandbox",
+        environment: SANDBOX,
         // The rule `home_host` can move the user between names of this machine, and nothing can move him off it.
         source: Source::login(
             config,
@@ -91,6 +88,7 @@ fn seat(config: &Config, sandbox: &Sandbox, clock: Clock) -> Result<Seat, AppErr
         vault: Vault::Memory,
         marker: Marker::Nowhere,
         clock,
+        audit: None,
     })
 }
 

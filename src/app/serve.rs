@@ -45,8 +45,7 @@ pub async fn serve(launch: Launch) -> Result<(), AppError> {
     let mut kills = tokio::spawn(kills.heed(app.guards()));
     let mut reload = tokio::spawn(Reload::new(launch, app.controls()).run(hangups));
     tokio::select! {
-        ended = app.run(signals.clone().first()) => ended,
-        () = signals.second() => Ok(()),
+        ended = app.run_until(signals.clone().first(), signals.second()) => ended,
         _ = &mut reload => Err(AppError::Ended { part: "reload" }),
         _ = &mut kills => Err(AppError::Ended { part: "kill signal" }),
     }
@@ -57,5 +56,6 @@ fn seat(config: &Config, vault: Vault) -> Result<Seat, AppError> {
     let source = Source::new(config, &clock)?;
     // Also where the session is not kept: who switched everything off did not mean until the next restart.
     let marker = Marker::In(config.state_dir.clone());
-    Ok(Seat { environment: config.environment.name(), source, vault, marker, clock })
+    let audit = config.audit.clone();
+    Ok(Seat { environment: config.environment.name(), source, vault, marker, clock, audit })
 }

@@ -33,7 +33,8 @@ async fn a_session_task_that_ends_is_an_error_and_not_a_silence() {
     // At the end of time there is no later instant, and to ask for one is a panic: a defect that can be had at will.
     let clock = Clock::simulated(Timestamp::MAX);
     let source = Source::new(&config, &clock).unwrap();
-    let seat = Seat { environment: "demo", source, vault: Vault::Memory, marker: Marker::Nowhere, clock };
+    let (vault, marker) = (Vault::Memory, Marker::Nowhere);
+    let seat = Seat { environment: "demo", source, vault, marker, clock, audit: None };
     let app = App::bind(&config, seat).await.unwrap();
     let ended = timeout(Duration::from_secs(20), app.run(future::pending())).await.expect("an end");
     let error = ended.unwrap_err();

@@ -7,7 +7,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command as Parser, builder::ValueParser};
 use crate::{
     admin,
     callers::{Caller, InvalidName},
-    cli::{Command, Exit, Extent, Sandbox, SessionOrder, Turn, complain, exit::EXIT_CODES, explain},
+    cli::{
+        AuditQuestion, Command, Exit, Extent, Sandbox, SessionOrder, Turn, audit::AuditVerb, complain,
+        exit::EXIT_CODES, explain,
+    },
     config::{self, Flags, SETTINGS},
 };
 
@@ -27,6 +30,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         }
         Some(("release", matches)) => Command::Kill(Turn::Release, flags(matches)),
         Some(("explain", matches)) => Command::Explain(explain::asked(matches), flags(matches)),
+        Some(("audit", matches)) => audit(matches),
         Some((_, matches)) => Command::Serve(flags(matches)),
     })
 }
@@ -116,6 +120,7 @@ fn parser() -> Parser {
                 .args(explain::arguments())
                 .args(setting_flags(&[])),
         )
+        .subcommand(audit_parser())
         .after_long_help(format!("{}\n\n{EXIT_CODES}", config::help()))
 }
 
@@ -217,6 +222,34 @@ fn key(matches: &ArgMatches) -> Command {
     Command::Key(matches.get_one::<String>(NAME).expect("clap has seen to it that there is a name").clone())
 }
 
+fn audit_parser() -> Parser {
+    let verb = |name: &'static str, about: &'static str| {
+        let directory = Arg::new(DIR)
+            .long(DIR)
+            .value_name("DIRECTORY")
+            .value_parser(ValueParser::path_buf())
+            .help("Where it is, if not where the settings say");
+        Parser::new(name).about(about).args(setting_flags(AUDIT_SETTINGS)).arg(directory)
+    };
+    Parser::new("audit")
+        .about("Check or show the order audit log, whether the proxy runs or not")
+        .subcommand_required(true)
+        .subcommand(verb(
+            "verify",
+            "Find any line that was changed, removed or cut off: status 0 if there is none, else 1",
+        ))
+        .subcommand(verb("show", "Show it, a line for each"))
+}
+
+fn audit(matches: &ArgMatches) -> Command {
+    let (verb, matches) = match matches.subcommand() {
+        Some(("show", matches)) => (AuditVerb::Show, matches),
+        Some((_, matches)) => (AuditVerb::Verify, matches),
+        None => unreachable!("clap has seen to it that there is one"),
+    };
+    Command::Audit(AuditQuestion { verb, directory: matches.get_one(DIR).cloned() }, flags(matches))
+}
+
 fn sandbox_flags() -> [Arg; 4] {
     [
         Arg::new(API_ONLY)
@@ -270,6 +303,10 @@ const SANDBOX_SETTINGS: &[&str] =
 
 const NAME: &str = "name";
 const CANCEL_WORKING: &str = "cancel-working";
+/// Settings that lead to an audit log.
+const AUDIT_SETTINGS: &[&str] = &["state-dir", "config"];
+
+const DIR: &str = "dir";
 const API_ONLY: &str = "api-only";
 const API_LISTEN: &str = "api-listen";
 const API_TLS_LISTEN: &str = "api-tls-listen";
@@ -317,6 +354,8 @@ mod tests {
         ));
         assert!(matches!(parsed("check --env live"), Ok(Command::Check(_))));
         assert!(matches!(parsed("key desk-bot"), Ok(Command::Key(name)) if name == "desk-bot"));
+        let Ok(Command::Audit(question, _)) = parsed("audit verify --state-dir s --dir d") else { panic!() };
+        assert_eq!(question, AuditQuestion { verb: AuditVerb::Verify, directory: Some("d".into()) });
         assert!(matches!(parsed("healthcheck --admin-listen 127.0.0.1:1"), Ok(Command::Healthcheck(_))));
     }
 
@@ -348,6 +387,9 @@ mod tests {
             "kill --listen 127.0.0.1:1",
             "explain GET",
             "explain GET /v1/a --header X",
+            "audit",
+            "audit mend",
+            "audit verify --listen 127.0.0.1:1",
         ] {
             assert_eq!(parsed(mistake).unwrap_err(), Exit::Usage, "{mistake}");
         }

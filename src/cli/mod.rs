@@ -14,9 +14,11 @@
 //! tradovate-proxy key NAME            make a key for a caller
 //! tradovate-proxy kill, release       turn its kill switch on, and off
 //! tradovate-proxy explain METHOD PATH what would become of a request, and which rule decides
+//! tradovate-proxy audit verify|show   check or show the order audit log, running or not
 //! ```
 
 mod arguments;
+mod audit;
 mod exit;
 mod explain;
 mod health;
@@ -31,6 +33,7 @@ use crate::config::{Config, Environment, Flags, Purpose};
 
 pub use self::{
     arguments::{Unparsed, parse},
+    audit::{AuditQuestion, audit},
     exit::Exit,
     explain::{Explain, explain},
     health::healthcheck,
@@ -60,6 +63,8 @@ pub enum Command {
     Kill(Turn, Flags),
     /// Say what would become of a request.
     Explain(Explain, Flags),
+    /// Look at the order audit log.
+    Audit(AuditQuestion, Flags),
 }
 
 /// How the sandbox is run.

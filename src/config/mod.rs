@@ -27,6 +27,7 @@
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 
 mod api;
+mod audit;
 mod budget;
 mod callers;
 mod credentials;
@@ -64,7 +65,7 @@ use crate::{
     callers::Rules,
     config::layers::{Layers, Value},
     downstream::Address,
-    guard,
+    guard, idempotency,
     origin::Origin,
     proxy,
     telemetry::{Filter, Format},
@@ -73,6 +74,7 @@ use crate::{
 
 pub(crate) use self::value::{address as parse_address, bound as parse_duration};
 pub use self::{
+    audit::audit_place,
     credentials::Credentials,
     difference::{Applies, Difference},
     environment::Environment,
@@ -112,12 +114,16 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How the session is kept there, if it is. Never for [`Purpose::Sandbox`], whose session ends with it.
     pub store: Store,
+    /// How orders are written down, if they are. Never for [`Purpose::Sandbox`], whose orders are none.
+    pub audit: Option<crate::audit::Options>,
     /// What hands out tokens: always there for [`Purpose::Serve`], never for [`Purpose::Sandbox`].
     pub source: Option<TokenSource>,
     /// How many requests upstream will take.
     pub budget: Policy,
     /// What callers may hold at once.
     pub limits: proxy::Limits,
+    /// What is remembered of orders with an idempotency key.
+    pub idempotency: idempotency::Bounds,
     /// How long callers are waited for.
     pub timeouts: proxy::Timeouts,
     /// How long upstream is waited for.
@@ -190,6 +196,11 @@ impl Config {
             }
         };
         let (callers, operators) = (callers::callers(layers), callers::operators(layers));
+        let state_dir = state_dir(layers);
+        let audit = match purpose {
+            Purpose::Serve => audit::read(layers, &state_dir, &store),
+            Purpose::Sandbox => None,
+        };
         Self {
             environment,
             api,
@@ -199,11 +210,13 @@ impl Config {
             upstream,
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
-            state_dir: state_dir(layers),
+            state_dir,
             store,
+            audit,
             source,
             budget: budget::read(layers, api),
             limits: limits(layers),
+            idempotency: idempotency(layers),
             timeouts: proxy::Timeouts {
                 head: layers.value(&s::TIMEOUT_REQUEST_HEAD, value::bound),
                 body: layers.value(&s::TIMEOUT_REQUEST_BODY, value::bound),
@@ -289,6 +302,16 @@ fn limits(layers: &mut Layers<'_>) -> proxy::Limits {
         buffered_bytes: layers.value(&s::LIMIT_BUFFERED_BYTES, |text| value::size(text, 0..=64 << 30)),
         concurrent_requests: layers
             .value(&s::LIMIT_CONCURRENT_REQUESTS, |text| value::count(text, 1..=1_000_000)),
+    }
+}
+
+fn idempotency(layers: &mut Layers<'_>) -> idempotency::Bounds {
+    use setting as s;
+
+    idempotency::Bounds {
+        entries: layers.value(&s::IDEMPOTENCY_ENTRIES, |text| value::count(text, 1..=1_000_000)),
+        answer_bytes: layers.value(&s::IDEMPOTENCY_ANSWER_BYTES, |text| value::size(text, 1..=1 << 20)),
+        age: layers.value(&s::IDEMPOTENCY_MAX_AGE, value::duration),
     }
 }
 

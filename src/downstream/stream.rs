@@ -11,7 +11,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
@@ -85,6 +85,30 @@ impl Stream {
                 session.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() == 0)
             }
         }
+    }
+
+    /// Waits until the peer has reset the connection, and so will read nothing more from it. Cancel safe.
+    pub async fn until_reset(&self) {
+        loop {
+            let ready = match self {
+                Self::Tcp(tcp) => tcp.ready(Interest::ERROR).await,
+                Self::Unix(unix) => unix.ready(Interest::ERROR).await,
+                Self::Tls(tls) => tls.get_ref().0.ready(Interest::ERROR).await,
+            };
+            if !ready.is_ok_and(|ready| !ready.is_error()) {
+                return;
+            }
+        }
+    }
+
+    /// Whether it has done so already: asked of the kernel, since the runtime knows only what it last heard.
+    pub fn is_reset(&self) -> bool {
+        let socket = match self {
+            Self::Tcp(tcp) => SockRef::from(tcp),
+            Self::Unix(unix) => SockRef::from(unix),
+            Self::Tls(tls) => SockRef::from(tls.get_ref().0),
+        };
+        !matches!(socket.take_error(), Ok(None))
     }
 
     /// Has the connection end, once it is dropped, in a way that nobody takes for the end of an answer

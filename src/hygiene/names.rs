@@ -16,6 +16,7 @@ pub fn crosses_upstream(name: &str, fields: &Fields<'_>) -> bool {
         || is_one_of(name, CREDENTIALS)
         || is_one_of(name, BROWSER)
         || is_one_of(name, ROUTING)
+        || is_one_of(name, OURS)
         || REQUEST_PREFIXES.iter().any(|prefix| has_prefix(name, prefix))
         || is_connection_option(name, fields))
 }
@@ -86,6 +87,9 @@ const ROUTING: &[&str] = &[
     "x-rewrite-url",
 ];
 
+/// What the proxy itself heeds: nothing that upstream could make sense of.
+const OURS: &[&str] = &["idempotency-key"];
+
 /// Families of the same kinds; `x-proxy-` is ours, towards the caller only, and `x-expect-env` the caller's, towards
 /// the proxy only.
 const REQUEST_PREFIXES: &[&str] =
@@ -93,7 +97,9 @@ const REQUEST_PREFIXES: &[&str] =
 
 /// `Content-Length` is said anew. `Set-Cookie` would make a browser's or client's jar a second session.
 /// `Alt-Svc` would lead the caller around the proxy.
-const RESPONSE_ONLY: &[&str] = &["content-length", "set-cookie", "set-cookie2", "alt-svc"];
+/// `Idempotency-Replayed` is the proxy's word too.
+const RESPONSE_ONLY: &[&str] =
+    &["content-length", "set-cookie", "set-cookie2", "alt-svc", "idempotency-replayed"];
 
 /// Those of RFC 9110 §6.5.1 that are not left out of every answer.
 const HEAD_ONLY: &[&str] = &[
@@ -193,6 +199,8 @@ mod tests {
             "X-Expect-Env",
             "x_expect_env",
             "X-Expect-Environment",
+            "Idempotency-Key",
+            "idempotency_key",
             "Expect_",
         ] {
             let kept = crossing(&format!("{name}: x\r\n"));

@@ -58,7 +58,7 @@ pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyE
     let peer = accepted.peer().clone();
     let Some(stream) = accepted.open_for_farewell() else { return };
     let mut connection = Connection::new(stream, peer);
-    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None);
+    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None, None);
     if outbound.problem(&problem).await.is_ok() {
         connection.close(FAREWELL).await;
     }

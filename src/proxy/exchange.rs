@@ -1,17 +1,23 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
+use std::time::Duration;
+
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{
+    audit::{Asked, RequestId},
     callers::Signs,
     downstream::Stream,
     guard,
     hygiene::Received,
+    idempotency::Admission,
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
+        keyed,
         metrics::Observation,
         outbound::{Cut, Outbound},
         route::{Answerer, Route, stays_in_http},
@@ -58,11 +64,23 @@ async fn serve(
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    observation.concerns(proxy.audit.entry(Asked {
+        endpoint: route.endpoint,
+        caller: caller.name(),
+        method: head.read.method(&head.bytes),
+        target: route.target,
+        body: inbound.body(),
+    }));
     // Held to the end: whoever switches everything off waits for what had passed before.
     let _pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
         let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
         tracing::warn!(%caller, guard, operation, "a guard refused a request");
     })?;
+    let admission = keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await?;
+    if let Some(Admission::Repeat(kept)) = &admission {
+        let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
+        return Ok(keyed::repeat(kept, &mut outbound, observation).await);
+    }
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit()?;
@@ -74,7 +92,7 @@ async fn serve(
         return Err(ProxyError::CallerLeft.into());
     }
 
-    let mut outbound = worker.outbound(stream, buffer, Some(head));
+    let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
     match route.by {
         Answerer::Proxy(call) => {
             let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
@@ -82,13 +100,35 @@ async fn serve(
         }
         Answerer::Upstream => {
             let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
+            // Before a byte of it leaves.
+            let begun = Instant::now();
+            observation.begin().await?;
+            if begun.elapsed() > A_MOMENT && outbound.stream.has_left() {
+                return Err(ProxyError::CallerLeft.into());
+            }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
-            let answer = forward(worker, request, wire, &mut outbound, observation).await?;
-            outbound.remaining = fare.remaining();
-            // It is not sent again now, and its caller may take long over the answer.
-            inbound.release_body();
-            pass_on(answer, &mut outbound, observation).await
+            let Some(Admission::First(mut attempt)) = admission else {
+                let answer = forward(worker, request, wire, &mut outbound, observation).await?;
+                outbound.remaining = fare.remaining();
+                // It is not sent again now, and its caller may take long over the answer.
+                inbound.release_body();
+                return pass_on(answer, &mut outbound, observation).await;
+            };
+            attempt.leaves();
+            match forward(worker, request, wire, &mut outbound, observation).await {
+                Ok(answer) => {
+                    outbound.remaining = fare.remaining();
+                    inbound.release_body();
+                    keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await
+                }
+                Err(stop) => {
+                    if stop.is_unsent() {
+                        attempt.not_sent();
+                    }
+                    Err(stop)
+                }
+            }
         }
     }
 }
@@ -105,12 +145,13 @@ fn guarded<'a>(head: &'a Head, route: &Route<'a>, body: &'a [u8]) -> guard::Requ
     }
 }
 
-async fn pass_on(
+pub(super) async fn pass_on(
     mut answer: Answer,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
     let status = answer.status();
+    observation.reads(&answer);
     if status == StatusCode::OK {
         let body =
             answer.peek(penalty::LONGEST).await.map_err(|error| Failure { error, sent: Sent::Maybe })?;
@@ -119,7 +160,7 @@ async fn pass_on(
             observation.is_penalty();
         }
     }
-    Ok(match outbound.answer(&mut answer, || observation.is_passed_on()).await {
+    Ok(match outbound.answer(&mut answer, observation).await {
         Ok(keep_alive) => {
             observation.complete(status, "answered");
             answer.finish();
@@ -166,7 +207,8 @@ async fn refuse(
     tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
     observation.complete(problem.status, error.label());
-    let mut outbound = worker.outbound(stream, buffer, inbound.has_head().then_some(&*head));
+    let whole_head = inbound.has_head().then_some(&*head);
+    let mut outbound = worker.outbound(stream, buffer, whole_head, observation.request_id());
     // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.
     outbound.to_head |= head.bytes.starts_with(b"HEAD ");
     // What is left of an unread body would be taken for the next request.
@@ -187,6 +229,7 @@ impl Worker {
         stream: &'a mut Stream,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
+        request_id: Option<RequestId>,
     ) -> Outbound<'a> {
         Outbound {
             stream,
@@ -200,7 +243,11 @@ impl Worker {
             date: self.proxy.clock.wall(),
             remaining: None,
             penalty: None,
+            request_id,
             is_broken: false,
         }
     }
 }
+
+/// Longer than a disk takes that is well: whoever waited for one that is not may have given up.
+const A_MOMENT: Duration = Duration::from_millis(250);

@@ -10,8 +10,11 @@ use prometheus::{
 use tokio::time::Instant;
 
 use crate::{
+    audit::{self, End, Entry, NotRecorded, RequestId},
     callers::{Caller, NOBODY},
+    proxy::outbound::Watches,
     tradovate::{Effect, Endpoint, endpoints::OTHER},
+    upstream::Answer,
 };
 
 /// The data path's metrics, shared by every worker.
@@ -157,6 +160,7 @@ impl LocalMetrics {
             sent: None,
             caller: None,
             endpoint: None,
+            entry: None,
             completed: None,
         }
     }
@@ -202,6 +206,8 @@ pub(super) struct Observation<'a> {
     was_sent: bool,
     caller: Option<Caller>,
     endpoint: Option<Endpoint>,
+    /// What is written down of it, if it may change something.
+    entry: Option<Entry>,
     completed: Option<(StatusCode, &'static str)>,
 }
 
@@ -219,6 +225,41 @@ impl Observation<'_> {
     /// The request has been read whole: from here on, time is ours.
     pub(super) fn is_read(&mut self) {
         self.read = Instant::now();
+    }
+
+    /// It will be written down.
+    pub(super) fn concerns(&mut self, entry: Option<Entry>) {
+        self.entry = entry;
+    }
+
+    /// It went before, and only its answer is given again: nothing is sent, so nothing is written down.
+    pub(super) fn repeats(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.withdraw();
+        }
+    }
+
+    /// What it is called there, and in the log.
+    pub(super) fn request_id(&self) -> Option<RequestId> {
+        self.entry.as_ref().map(Entry::id)
+    }
+
+    /// Writes down that it begins, if it is to be written down. Cancel safe.
+    pub(super) async fn begin(&mut self) -> Result<(), NotRecorded> {
+        match &mut self.entry {
+            Some(entry) => entry.begin().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The head of upstream's answer is about to be passed on.
+    pub(super) fn reads(&mut self, answer: &Answer) {
+        if let Some(entry) = &mut self.entry {
+            // RFC 9110 §8.4.
+            let mut is_coded = false;
+            answer.for_each_field(|name, _| is_coded |= name.eq_ignore_ascii_case("content-encoding"));
+            entry.is_answered(is_coded);
+        }
     }
 
     /// The request is being handed to upstream.
@@ -245,15 +286,6 @@ impl Observation<'_> {
         self.metrics.penalties.with_label_values(&[effect]).inc();
     }
 
-    /// The answer's head, and what came with it, has been handed to the caller.
-    pub(super) fn is_passed_on(&self) {
-        let added = self.read.elapsed().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
-        self.metrics.added_latency.observe(added.as_secs_f64());
-        if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
-            histogram.observe(self.upstream.as_secs_f64());
-        }
-    }
-
     /// How it ended.
     pub(super) fn complete(&mut self, status: StatusCode, outcome: &'static str) {
         self.completed = Some((status, outcome));
@@ -265,6 +297,22 @@ impl Observation<'_> {
             .iter()
             .position(|&effect| Some(effect) == self.endpoint.map(|endpoint| endpoint.effect))
             .map(|at| &of[at])
+    }
+}
+
+impl Watches for Observation<'_> {
+    fn saw(&mut self, data: &[u8]) {
+        if let Some(entry) = &mut self.entry {
+            entry.saw(data);
+        }
+    }
+
+    fn is_passed_on(&self) {
+        let added = self.read.elapsed().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
+        self.metrics.added_latency.observe(added.as_secs_f64());
+        if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
+            histogram.observe(self.upstream.as_secs_f64());
+        }
     }
 }
 
@@ -292,14 +340,30 @@ impl Drop for Observation<'_> {
             "aborted" | "panicked" => self.was_sent,
             outcome => outcome.starts_with("unknown"),
         };
+        let request_id = self.request_id().map(tracing::field::display);
+        if let Some(entry) = self.entry.take() {
+            let status = self.completed.map(|(status, _)| status);
+            entry.end(&End { outcome: certainty(outcome, is_unknown), how: outcome, status, took });
+        }
         let (status, caller) = (status.as_u16(), name(self.caller.as_ref()));
         match (matters, is_unknown) {
             (true, true) => {
-                tracing::warn!(operation, effect, status, outcome, caller, micros, "{UNKNOWN}");
+                tracing::warn!(request_id, operation, effect, status, outcome, caller, micros, "{UNKNOWN}");
             }
-            (true, false) => tracing::info!(operation, effect, status, outcome, caller, micros, "request"),
+            (true, false) => {
+                tracing::info!(request_id, operation, effect, status, outcome, caller, micros, "request");
+            }
             (false, _) => tracing::debug!(operation, effect, status, outcome, caller, micros, "request"),
         }
+    }
+}
+
+/// What the `outcome` of a request means for whoever asks later what it did.
+fn certainty(outcome: &str, is_unknown: bool) -> audit::Outcome {
+    match outcome {
+        _ if is_unknown => audit::Outcome::Unknown,
+        "answered" | "truncated" | "caller-gone" => audit::Outcome::Answered,
+        _ => audit::Outcome::NotSent,
     }
 }
 

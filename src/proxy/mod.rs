@@ -6,9 +6,11 @@
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
 //!                           guards    may this order pass?             (crate::guard)
+//!                           keyed     has an order with this key gone before?   (crate::idempotency)
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
+//!                           audit     an order is written down before it leaves     (crate::audit)
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
 //!               forward     upstream  one lease, sent at most once     (crate::upstream)
 //!                           learn     what the answer says of the session
@@ -29,7 +31,9 @@ mod error;
 mod exchange;
 mod explain;
 mod forward;
+mod heading;
 mod inbound;
+mod keyed;
 mod limits;
 mod metrics;
 mod no_token;
@@ -61,12 +65,14 @@ pub(crate) use outbound::pass_on;
 pub use route::Api;
 
 use crate::{
+    audit::AuditLog,
     auth::{Current, Reader},
     budget::Budget,
     callers::Callers,
     clock::Clock,
     downstream::Accepted,
     guard::Guards,
+    idempotency::Register,
     proxy::{draining::Draining, metrics::LocalMetrics},
     tradovate::Endpoints,
     upstream::Upstream,
@@ -93,8 +99,12 @@ pub struct Proxy {
     pub content_types: Vec<String>,
     /// What the operator does not let pass.
     pub guards: Arc<Guards>,
+    /// Which orders went before under an idempotency key.
+    pub register: Register,
     /// What expiry is judged by.
     pub clock: Clock,
+    /// Where orders are written down.
+    pub audit: AuditLog,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Requests in progress on all workers.

@@ -7,11 +7,14 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use crate::{
+    audit::RequestId,
     downstream::Stream,
     http1::Version,
+    idempotency::Kept,
     proxy::{
         Draining,
         error::{Problem, outcome_name},
+        heading::Heading,
     },
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
@@ -40,7 +43,18 @@ pub(super) struct Outbound<'a> {
     pub(super) remaining: Option<u64>,
     /// What upstream's answer says in its body that its status does not.
     pub(super) penalty: Option<Penalty>,
+    /// What the request is called, if it may change something.
+    pub(super) request_id: Option<RequestId>,
     pub(super) is_broken: bool,
+}
+
+/// Who looks on while an answer is passed on.
+pub(super) trait Watches {
+    /// A piece of its body is about to be handed over.
+    fn saw(&mut self, data: &[u8]);
+
+    /// Its head, and what came with it, has been handed over.
+    fn is_passed_on(&self);
 }
 
 /// Why an answer could not be written whole.
@@ -75,28 +89,92 @@ impl Outbound<'_> {
         self.flush().await
     }
 
-    /// Passes upstream's answer on; `passed` is called once its head and what came with it are handed over.
-    /// Returns whether the connection can be used again.
-    pub(super) async fn answer(&mut self, answer: &mut Answer, passed: impl FnOnce()) -> Result<bool, Cut> {
-        let delimited = match answer.length() {
+    /// Passes upstream's answer on, before the eyes of `observation`. Returns whether the connection can be used
+    /// again.
+    pub(super) async fn answer(
+        &mut self,
+        answer: &mut Answer,
+        observation: &mut impl Watches,
+    ) -> Result<bool, Cut> {
+        let (delimited, keep_alive) = self.delimited(answer.length());
+        self.head_of(answer, answer.length(), delimited, keep_alive);
+        let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
+        if let Some(data) = at_hand {
+            observation.saw(data);
+            piece(self.buffer, delimited, data);
+        }
+        self.flush().await?;
+        observation.is_passed_on();
+        if matches!(answer.length(), Length::Bodiless(_)) {
+            return Ok(keep_alive);
+        }
+        self.rest(answer, delimited, observation).await?;
+        Ok(keep_alive)
+    }
+
+    /// Passes on an answer whose head, and what its body begins with, are in `begun`. As [`answer`](Self::answer).
+    pub(super) async fn answer_begun(
+        &mut self,
+        begun: &Kept,
+        answer: &mut Answer,
+        observation: &mut impl Watches,
+    ) -> Result<bool, Cut> {
+        let (delimited, keep_alive) = self.delimited(Length::Unknown);
+        self.head_of(begun, Length::Unknown, delimited, keep_alive);
+        if let Some(data) = begun.body().filter(|data| !data.is_empty()) {
+            observation.saw(data);
+            piece(self.buffer, delimited, data);
+        }
+        self.flush().await?;
+        observation.is_passed_on();
+        self.rest(answer, delimited, observation).await?;
+        Ok(keep_alive)
+    }
+
+    /// Writes an answer that is here whole; `is_replayed` where it is not the first time.
+    pub(super) async fn kept(&mut self, kept: &Kept, is_replayed: bool) -> Result<bool, Cut> {
+        let length = match kept.body() {
+            None => Length::Bodiless(kept.stated_length()),
+            Some(body) => Length::Known(body.len() as u64),
+        };
+        let (delimited, keep_alive) = self.delimited(length);
+        self.head_of(&(kept, is_replayed), length, delimited, keep_alive);
+        if let Some(body) = kept.body()
+            && !self.to_head
+        {
+            self.buffer.extend_from_slice(body);
+        }
+        self.flush().await?;
+        Ok(keep_alive)
+    }
+
+    /// How the end of a body of this length shows, and whether the connection persists.
+    fn delimited(&mut self, length: Length) -> (Delimited, bool) {
+        let delimited = match length {
             Length::Bodiless(_) | Length::Known(_) => Delimited::Length,
             Length::Unknown if self.version == Version::Http11 => Delimited::Chunks,
             Length::Unknown => Delimited::Close,
         };
         self.keep_alive &= !self.draining.has_begun();
-        let keep_alive = self.keep_alive && delimited != Delimited::Close;
-        self.head_of(answer, delimited, keep_alive);
-        let at_hand = answer.data_at_hand().map_err(Cut::Unbegun)?;
-        if let Some(data) = at_hand {
-            piece(self.buffer, delimited, data);
-        }
-        self.flush().await?;
-        passed();
-        if matches!(answer.length(), Length::Bodiless(_)) {
-            return Ok(keep_alive);
-        }
-        while let Some(data) = answer.next_data().await.map_err(Cut::Upstream)? {
+        (delimited, self.keep_alive && delimited != Delimited::Close)
+    }
+
+    /// Streams what is left of a body.
+    async fn rest(
+        &mut self,
+        answer: &mut Answer,
+        delimited: Delimited,
+        observation: &mut impl Watches,
+    ) -> Result<(), Cut> {
+        loop {
+            let data = tokio::select! {
+                biased;
+                data = answer.next_data() => data.map_err(Cut::Upstream)?,
+                () = self.reset() => return Err(Cut::Caller),
+            };
+            let Some(data) = data else { break };
             self.buffer.clear();
+            observation.saw(data);
             piece(self.buffer, delimited, data);
             self.flush().await?;
         }
@@ -107,10 +185,10 @@ impl Outbound<'_> {
             self.buffer.extend_from_slice(b"\r\n");
             self.flush().await?;
         }
-        Ok(keep_alive)
+        Ok(())
     }
 
-    fn head_of(&mut self, answer: &Answer, delimited: Delimited, keep_alive: bool) {
+    fn head_of(&mut self, answer: &impl Heading, length: Length, delimited: Delimited, keep_alive: bool) {
         self.buffer.clear();
         self.status_line(answer.status().as_u16(), answer.reason());
         let mut has_date = false;
@@ -134,8 +212,9 @@ impl Outbound<'_> {
         if might_be_ours(answer.status()) {
             field(self.buffer, OUTCOME, ANSWERED);
         }
+        self.request_id();
         // Writing to a Vec cannot fail.
-        let _ = match answer.length() {
+        let _ = match length {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
                 write!(self.buffer, "Content-Length: {length}\r\n")
             }
@@ -153,6 +232,7 @@ impl Outbound<'_> {
         let reason = problem.status.canonical_reason().unwrap_or_default();
         self.status_line(problem.status.as_u16(), reason.as_bytes());
         field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
+        self.request_id();
         if let Some(seconds) = problem.retry_after {
             field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
         }
@@ -200,6 +280,14 @@ impl Outbound<'_> {
         }
     }
 
+    /// What an order is called in the audit log: for whoever has to ask about it later.
+    fn request_id(&mut self) {
+        if let Some(id) = self.request_id {
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.buffer, "{REQUEST_ID}: {id}\r\n");
+        }
+    }
+
     fn end_of_head(&mut self, keep_alive: bool) {
         match (keep_alive, self.version) {
             (false, _) => field(self.buffer, "Connection", b"close"),
@@ -208,6 +296,16 @@ impl Outbound<'_> {
             (true, Version::Http11) => {}
         }
         self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Waits until the caller has reset the connection, and so will read nothing more from it. Cancel safe.
+    pub(super) async fn reset(&self) {
+        self.stream.until_reset().await;
+    }
+
+    /// Whether it has done so already: asked of the kernel, since the runtime knows only what it last heard.
+    pub(super) fn is_reset(&self) -> bool {
+        self.stream.is_reset()
     }
 
     /// Hands the buffer over, as fast as the caller takes it. Once that has failed nothing more is written: what
@@ -239,6 +337,7 @@ fn might_be_ours(status: StatusCode) -> bool {
 
 const ENVIRONMENT: &str = "X-Proxy-Environment";
 const OUTCOME: &str = "X-Proxy-Outcome";
+const REQUEST_ID: &str = "X-Proxy-Request-Id";
 const ANSWERED: &[u8] = b"answered";
 
 fn field(buffer: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -279,6 +378,7 @@ pub(crate) async fn pass_on(
         environment: "demo",
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
+        request_id: None,
         remaining: Some(1),
         penalty: None,
         is_broken: false,
@@ -289,7 +389,18 @@ pub(crate) async fn pass_on(
     if answer.status() == StatusCode::OK {
         outbound.penalty = Penalty::find(answer.peek(penalty::LONGEST).await.ok()?);
     }
-    let keep_alive = outbound.answer(&mut answer, || {}).await.ok()?;
+    let keep_alive = outbound.answer(&mut answer, &mut Nobody).await.ok()?;
     answer.finish();
     Some(keep_alive)
+}
+
+/// Nobody looks on.
+#[cfg(any(test, fuzzing))]
+struct Nobody;
+
+#[cfg(any(test, fuzzing))]
+impl Watches for Nobody {
+    fn saw(&mut self, _: &[u8]) {}
+
+    fn is_passed_on(&self) {}
 }

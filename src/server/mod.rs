@@ -6,13 +6,14 @@
 //! (what a trader has) spread evenly, which the kernel's own distribution by hash would not promise, and no
 //! worker's warm upstream connections lie idle while another's callers wait.
 //!
-//! Drain: stop accepting, let idle connections go, let requests finish, and after a bound break off the rest.
+//! Drain: stop accepting, let idle connections go, let requests finish, and after a bound break off the rest. Each one
+//! that is broken off, by that bound or by whoever insists, says what it was before the process ends.
 
 mod farewells;
 mod workers;
 
 pub use farewells::MOST_FAREWELLS;
-pub use workers::{ServeError, Workers};
+pub use workers::{Ended, ServeError, Workers};
 
 #[cfg(test)]
 mod tests;

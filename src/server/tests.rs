@@ -49,9 +49,13 @@ async fn a_panic_costs_one_connection_and_nothing_that_it_held() {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(async move {
         workers
-            .run(door, async {
-                let _ = stopped.await;
-            })
+            .run(
+                door,
+                async {
+                    let _ = stopped.await;
+                },
+                std::future::pending(),
+            )
             .await
     });
 
@@ -135,6 +139,13 @@ fn proxy_before(upstream: SocketAddr, registry: &Registry) -> Arc<Proxy> {
         timeouts: Timeouts::default(),
         content_types: Vec::new(),
         guards: crate::guard::Guards::open(registry, &clock),
+        register: crate::idempotency::Register::start(
+            crate::idempotency::Journal::Memory,
+            crate::idempotency::Bounds::default(),
+            clock.clone(),
+        )
+        .unwrap(),
+        audit: crate::audit::AuditLog::off(clock.clone()),
         clock,
         in_progress: AtomicUsize::new(0),
         buffered: Buffered::new(Limits::default().buffered_bytes, metrics.buffered()),

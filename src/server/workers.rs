@@ -19,7 +19,7 @@ use tokio::{
     task::LocalSet,
     time::timeout,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     downstream::{Accepted, Listeners},
@@ -35,6 +35,20 @@ pub struct Workers {
     limit: usize,
     farewells: Farewells,
     metrics: proxy::Metrics,
+    /// The word that nothing is waited for any more.
+    at_once: CancellationToken,
+}
+
+/// How serving ended that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// After what was under way had ended, but for so many connections that took too long.
+    Drained {
+        /// Connections with a request or an answer that was broken off.
+        broken_off: usize,
+    },
+    /// Without waiting for what was under way.
+    AtOnce,
 }
 
 #[derive(Debug)]
@@ -98,8 +112,10 @@ impl Workers {
         metrics: &upstream::Metrics,
         drain: Duration,
     ) -> Result<Self, ServeError> {
+        let at_once = CancellationToken::new();
         let threads = (0..count.max(1))
             .map(|index| {
+                let at_once = at_once.clone();
                 let (connections, arrivals) = mpsc::unbounded_channel();
                 let (end, ended) = oneshot::channel();
                 let (proxy, connector, metrics) = (Arc::clone(proxy), connector.clone(), metrics.clone());
@@ -108,7 +124,7 @@ impl Workers {
                 let body = move || {
                     let work = async move {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
-                        work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain).await
+                        work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
                     };
                     let broken_off = runtime.block_on(LocalSet::new().run_until(work));
                     // Nobody listens any more when the process ends without waiting.
@@ -122,10 +138,11 @@ impl Workers {
             })
             .collect::<Result<_, _>>()?;
         let (limit, metrics) = (proxy.limits.connections, proxy.metrics.clone());
-        Ok(Self { threads, limit, farewells: Farewells::default(), metrics })
+        Ok(Self { threads, limit, farewells: Farewells::default(), metrics, at_once })
     }
 
-    /// Accepts until `stop`, then drains. Returns how many connections had to be broken off.
+    /// Accepts until `stop`, then drains; `at_once` breaks off whatever is left of that. Each request that is broken
+    /// off has been counted and logged by then.
     ///
     /// # Errors
     /// When a worker is gone.
@@ -133,7 +150,8 @@ impl Workers {
         self,
         listeners: Listeners,
         stop: impl Future<Output = ()>,
-    ) -> Result<usize, ServeError> {
+        at_once: impl Future<Output = ()>,
+    ) -> Result<Ended, ServeError> {
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -144,11 +162,23 @@ impl Workers {
         drop(listeners);
         // All are told before any is waited for, so that the bound is one for all: the sender's end is the word.
         let ended: Vec<_> = self.threads.into_iter().map(|thread| thread.ended).collect();
-        let mut broken_off = 0;
-        for ended in ended {
-            broken_off += ended.await.map_err(|_| ServeError::WorkerGone)?;
+        let drained = async {
+            let mut broken_off = 0;
+            for ended in ended {
+                broken_off += ended.await.map_err(|_| ServeError::WorkerGone)?;
+            }
+            Ok(Ended::Drained { broken_off })
+        };
+        tokio::pin!(drained);
+        tokio::select! {
+            ended = &mut drained => return ended,
+            () = at_once => self.at_once.cancel(),
         }
-        Ok(broken_off)
+        // A thread that the disk or the log holds up is not waited for.
+        match timeout(LAST_WORDS, drained).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Ok(Ended::AtOnce),
+        }
     }
 
     fn hand_over(&self, accepted: Accepted) -> Result<(), ServeError> {
@@ -173,7 +203,12 @@ impl Workers {
 }
 
 /// What one worker thread does. Returns how many connections it had to break off.
-async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>, drain: Duration) -> usize {
+async fn work(
+    worker: Rc<Worker>,
+    mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+    drain: Duration,
+    at_once: CancellationToken,
+) -> usize {
     let tasks = TaskTracker::new();
     // Ends with this thread's runtime.
     tokio::task::spawn_local(Rc::clone(&worker).follow_session());
@@ -195,6 +230,13 @@ async fn work(worker: Rc<Worker>, mut arrivals: mpsc::UnboundedReceiver<Arrival>
     }
     tasks.close();
     worker.drain();
-    let _ = timeout(drain, tasks.wait()).await;
+    tokio::select! {
+        _ = timeout(drain, tasks.wait()) => {}
+        () = at_once.cancelled() => {}
+    }
+    // Those that are left are dropped with this thread's runtime, and each says what it was.
     tasks.len()
 }
+
+/// How long the threads have to log what they break off at once.
+const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -7,11 +7,11 @@
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`battery`], bytes that two parsers could read differently; [`strangers`], who never does,
 //! [`callers`], who may, [`listeners`], all ways in, and
-//! [`guards`], what the operator does not let pass;
+//! [`guards`], what the operator does not let pass; [`once`], that an order goes out once whatever befalls it;
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
-//! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests; and
-//! [`other_api`], in front of another API than Tradovate's.
+//! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests;
+//! [`audit`], what is written down of them; and [`other_api`], in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,7 @@ mod support;
 
 mod abuse;
 mod answers;
+mod audit;
 mod battery;
 mod budget;
 mod callers;
@@ -34,6 +35,7 @@ mod hosts;
 mod listeners;
 mod load;
 mod observability;
+mod once;
 mod other_api;
 mod outages;
 mod outcomes;

@@ -37,7 +37,9 @@ async fn a_refusal_is_upstreams_own_and_says_so() {
             assert_eq!((answer.head.start.as_str(), answer.text()), ("HTTP/1.1 401 No", words), "{request}");
             // Upstream's copy of the field is nobody's; the rest is as it came.
             assert_eq!(answer.outcome(), Some("answered"), "{request}");
-            let names: Vec<&str> = answer.head.fields.iter().map(|(name, _)| name.as_str()).collect();
+            let names = answer.head.fields.iter().map(|(name, _)| name.as_str());
+            // An order has a name.
+            let names: Vec<&str> = names.filter(|name| *name != "X-Proxy-Request-Id").collect();
             let expected = ["WWW-Authenticate", "X-Test-A", "Date", "X-Proxy-Outcome", "Content-Length"];
             assert_eq!(names, expected, "{request}");
         }

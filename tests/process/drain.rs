@@ -151,6 +151,37 @@ fn an_order_whose_caller_has_left_is_read_to_its_answer() {
     assert!(logged.is_some_and(|line| line.contains("status=200")), "{ended:?}");
 }
 
+#[test]
+fn an_order_that_is_broken_off_is_logged_as_one_whose_outcome_is_unknown() {
+    // By a second signal, and by the drain time-out.
+    for (drain, signals) in [("10m", 2), ("200ms", 1)] {
+        let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+        let mut command = serve(state.path(), &api.origin());
+        command.env("TRADOVATE_PROXY_DRAIN_TIMEOUT", drain);
+        let proxy = Proxy::start_ready(command);
+        api.fault(&json!({"path": "order/placeorder", "times": 2, "action": "hang"}));
+        let mut callers: Vec<_> = (1..=2).map(|_| Connection::open(proxy.listen).unwrap()).collect();
+        for caller in &mut callers {
+            caller.send("POST", "/v1/order/placeorder", "Content-Type: application/json\r\n", ORDER).unwrap();
+        }
+        until("the orders at the broker", || (api.requests("order/placeorder").len() == 2).then_some(()));
+
+        for _ in 0..signals {
+            proxy.process.signal(Signal::TERM);
+            proxy.process.line("draining");
+        }
+        let ended = proxy.process.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let is_unknown =
+            |line: &&str| line.contains("without a certain outcome") && line.contains("place-order");
+        assert_eq!(ended.stderr.lines().filter(is_unknown).count(), 2, "{drain}: {ended:?}");
+        for mut caller in callers {
+            assert!(caller.answer().is_err(), "{drain}: an answer that nobody gave");
+        }
+        assert_eq!(api.requests("order/placeorder").len(), 2, "{drain}");
+    }
+}
+
 const ORDER: &str = r#"{"accountSpec":"DEMO15460","accountId":6270,"action":"Buy","symbol":"ESZ6","orderQty":1,"orderType":"Market","isAutomated":true}"#;
 
 /// In bytes: more than the sockets between the sandbox and the test hold.

@@ -27,6 +27,7 @@ use crate::{
     budget::Policy,
     callers::{self, Listener, Reach, Rules},
     downstream::Access,
+    idempotency::{Bounds, Journal},
 };
 
 struct Running {
@@ -70,10 +71,12 @@ fn running_with(rules: Rules) -> Running {
         callers: callers(Listener::Proxy, Rules::default()),
         operators: callers(Listener::Admin, rules),
         clock: clock.clone(),
+        audit: AuditLog::off(clock.clone()),
     };
     let (console, orders) = auth::console();
     let guards = Guards::open(&registry, &clock);
-    let admin = Admin::new(reader, console, budget(&clock), guards, registry, facts).unwrap();
+    let admin =
+        Admin::new(reader, console, budget(&clock), guards, registry, register(&clock), facts).unwrap();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(serve(listeners, admin.clone(), async {
         let _ = stopped.await;
@@ -85,6 +88,10 @@ fn listeners() -> (Listeners, SocketAddr) {
     let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
     let address = listeners.addresses().unwrap().tcp().unwrap();
     (listeners, address)
+}
+
+fn register(clock: &Clock) -> Register {
+    Register::start(Journal::Memory, Bounds::default(), clock.clone()).unwrap()
 }
 
 fn status(clock: &Clock, state: State) -> Status {
@@ -309,21 +316,23 @@ async fn what_is_registered_twice_is_an_error() {
         admin_reach: Reach::Machine,
         callers: callers(Listener::Proxy, Rules::default()),
         operators: callers(Listener::Admin, Rules::default()),
+        audit: AuditLog::off(clock.clone()),
         clock: clock.clone(),
     };
     let (console, _orders) = auth::console();
     let registry = Registry::new();
     let guards = Guards::open(&Registry::new(), &clock);
-    assert!(
+    let new = || {
         Admin::new(
             reader.clone(),
             console.clone(),
             budget(&clock),
             guards.clone(),
             registry.clone(),
-            facts.clone()
+            register(&clock),
+            facts.clone(),
         )
-        .is_ok()
-    );
-    assert!(Admin::new(reader, console, budget(&clock), guards, registry, facts).is_err());
+    };
+    assert!(new().is_ok());
+    assert!(new().is_err());
 }

@@ -86,6 +86,16 @@ impl Vault {
         Ok(Self::File(FileVault { file: SessionFile::new(directory, lock), key: None }))
     }
 
+    /// The directory that is ours for as long as the vault lives, if there is one.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::File(vault) => vault.file.path().parent(),
+            Self::Memory => None,
+            #[cfg(test)]
+            Self::Kept(_) => None,
+        }
+    }
+
     /// The same as `store` says, after waiting for another process as long as that says. Cancel safe.
     ///
     /// # Errors

@@ -94,6 +94,7 @@ impl Config {
             upstream_http2: _,
             state_dir: _,
             limits: _,
+            idempotency: _,
             timeouts: _,
             upstream_timeouts: _,
             drain: _,
@@ -103,6 +104,7 @@ impl Config {
             content_types: _,
             api: _,
             store: _,
+            audit: _,
             exposed: _,
         } = self;
         if difference.has(Applies::ToSource) {

@@ -9,10 +9,12 @@ macro_rules! settings {
     };
 }
 
+mod audit;
 mod budget;
 mod callers;
 mod credentials;
 mod guards;
+mod idempotency;
 mod limits;
 mod listeners;
 mod oauth2;
@@ -24,6 +26,7 @@ mod upstream;
 use std::{fmt, path::Path, sync::LazyLock};
 
 pub(super) use self::{
+    audit::{AUDIT_DIR, AUDIT_FSYNC, AUDIT_KEEP, AUDIT_KEY, AUDIT_LOG, AUDIT_ON_FAILURE, AUDIT_ROTATE_SIZE},
     budget::{
         BUDGET_HOLD, BUDGET_HOLD_CANCELS, BUDGET_PER_HOUR, BUDGET_PER_MINUTE, BUDGET_RESERVE, BUDGET_WARN_AT,
     },
@@ -36,6 +39,7 @@ pub(super) use self::{
         GUARDS_ACCOUNTS, GUARDS_KILL_CANCELS, GUARDS_KILL_FILE, GUARDS_MAX_QUANTITY, GUARDS_MODE,
         GUARDS_ORDER_TYPES, GUARDS_ORDERS_PER_MINUTE, GUARDS_SYMBOLS,
     },
+    idempotency::{IDEMPOTENCY_ANSWER_BYTES, IDEMPOTENCY_ENTRIES, IDEMPOTENCY_MAX_AGE},
     limits::{
         LIMIT_BODY_BYTES, LIMIT_BUFFERED_BYTES, LIMIT_CONCURRENT_REQUESTS, LIMIT_CONNECTIONS,
         LIMIT_HEAD_BYTES,
@@ -165,8 +169,10 @@ pub static SETTINGS: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
         guards::GUARDS,
         process::PROCESS,
         session::SESSION,
+        audit::AUDIT,
         oauth2::OAUTH2,
         budget::BUDGET,
+        idempotency::IDEMPOTENCY,
         limits::LIMITS,
         timeouts::TIMEOUTS,
     ]

@@ -9,11 +9,13 @@ pub(super) use self::problem::outcome_name;
 pub use self::{problem::Problem, slow::Slow};
 
 use crate::{
+    audit::NotRecorded,
     budget,
     callers::Stranger,
     downstream::Peer,
     guard,
     http1::BadRequest,
+    idempotency::{self, BadKey},
     proxy::{NoToken, route::Refusal},
     upstream::{Failure, Sent},
 };
@@ -45,12 +47,15 @@ pub enum ProxyError {
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
-    /// Nobody's: the caller closed its side while its request waited for a token.
-    #[error("the caller closed its side of the connection while the request waited for a token")]
+    /// Nobody's: the caller closed its side while its request waited for a token, or to be written down.
+    #[error("the caller closed its side of the connection while the request waited to be sent")]
     CallerLeft,
     /// Nobody's: Tradovate would not take it, or what it still takes is kept for cancels.
     #[error(transparent)]
     Budget(#[from] budget::Refusal),
+    /// Ours: an order that cannot be written down.
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
     /// Ours: too much to do.
     #[error("{concurrent} requests are in progress already")]
     Overloaded {
@@ -72,6 +77,12 @@ pub enum ProxyError {
     /// The caller's fault: it is not among those who may use the socket.
     #[error("the Unix socket is not for processes of {0}")]
     ForeignUser(Peer),
+    /// The caller's fault: its idempotency key is none.
+    #[error(transparent)]
+    BadKey(#[from] BadKey),
+    /// What became of an earlier request with the same idempotency key, or that the key can do nothing.
+    #[error(transparent)]
+    Keyed(#[from] idempotency::Refusal),
     /// Upstream's, or the network's.
     #[error("upstream failed: {0}")]
     Upstream(#[from] Failure),
@@ -93,7 +104,10 @@ impl ProxyError {
             | Self::NoToken(_)
             | Self::CallerLeft
             | Self::Budget(_)
+            | Self::NotRecorded(_)
             | Self::Overloaded { .. }
+            | Self::BadKey(_)
+            | Self::Keyed(_)
             | Self::Upstream(_) => false,
         }
     }
@@ -106,12 +120,15 @@ impl ProxyError {
             | Self::ForeignUser(_)
             | Self::SlowRequest(_)
             | Self::BodyTooLarge { .. }
-            | Self::Refused(_) => "refused",
+            | Self::Refused(_)
+            | Self::BadKey(_)
+            | Self::Keyed(_) => "refused",
             Self::Guarded(_) => "guarded",
             Self::NoToken(_) => "no-token",
             Self::CallerLeft => "not-sent",
             Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",
             Self::Budget(budget::Refusal::Held(_)) => "held",
+            Self::NotRecorded(_) => "not-recorded",
             Self::Overloaded { .. } | Self::BuffersFull { .. } | Self::TooManyConnections { .. } => {
                 "overloaded"
             }

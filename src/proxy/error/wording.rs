@@ -7,6 +7,7 @@ use crate::{
     callers::Listener,
     guard,
     http1::BadRequest,
+    idempotency,
     proxy::{
         error::{Problem, ProxyError},
         route,
@@ -60,6 +61,15 @@ impl ProxyError {
                 self.to_string(),
                 "nothing was sent: wait for the answer with the connection open, longer than timeouts.token",
             ),
+            Self::NotRecorded(_) => Problem {
+                retry_after: Some(1),
+                ..Problem::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "not-recorded",
+                    self.to_string(),
+                    "nothing was sent: free the disk or mend what the reason names, and orders pass again within seconds; cancels and liquidations pass meanwhile; audit.on-failure = go-on sends orders without a record",
+                )
+            },
             Self::Budget(refusal) => budget(refusal),
             Self::Overloaded { concurrent } => Problem {
                 retry_after: Some(1),
@@ -94,6 +104,13 @@ impl ProxyError {
                 self.to_string(),
                 "run the caller as the user of the proxy, or name its user id in socket-users",
             ),
+            Self::BadKey(bad) => Problem::refused(
+                StatusCode::BAD_REQUEST,
+                "idempotency-key",
+                format!("nothing was sent, because {bad}"),
+                "send one key of your own making, a UUID for example, and another one for every order",
+            ),
+            Self::Keyed(refusal) => keyed(refusal),
             Self::Upstream(failure) => upstream(failure),
         }
     }
@@ -233,6 +250,52 @@ fn guarded(refusal: &guard::Refusal) -> Problem {
     let retry_after =
         if let By::Pace { wait, .. } = refusal { Some(wait.as_secs().saturating_add(1)) } else { None };
     Problem { retry_after, ..Problem::refused(status, refusal.code(), refusal.to_string(), refusal.help()) }
+}
+
+/// What is said of "sent" is said of the order, whichever attempt it left in: a caller that reads "not sent" may give
+/// it another key.
+fn keyed(refusal: &idempotency::Refusal) -> Problem {
+    use idempotency::Refusal;
+
+    let (status, code, sent, help) = match refusal {
+        Refusal::InFlight => (
+            StatusCode::CONFLICT,
+            "idempotency-in-flight",
+            Sent::Maybe,
+            "wait for the answer to the first one, or ask again with the same key in a few seconds",
+        ),
+        Refusal::AnotherRequest => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-mismatch",
+            Sent::No,
+            "give every order a key of its own; to repeat one, send the same method, target and body",
+        ),
+        Refusal::OutcomeUnknown => (
+            StatusCode::CONFLICT,
+            "outcome-unknown",
+            Sent::Maybe,
+            "look (order/list, position/list). If it is there, you are done. If it is not, free the key with POST /idempotency/forget?key=… on the admin listener, or take a new one",
+        ),
+        Refusal::NotKept { .. } => (
+            StatusCode::CONFLICT,
+            "answer-not-kept",
+            Sent::Maybe,
+            "it was carried out or refused once, with that status: look at order/list; for larger answers raise idempotency.answer-bytes",
+        ),
+        Refusal::Full { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "idempotency-full",
+            Sent::No,
+            "look into those orders and free their keys with POST /idempotency/forget?key=… on the admin listener, or raise idempotency.entries",
+        ),
+        Refusal::Unwritable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "idempotency-unavailable",
+            Sent::No,
+            "nothing was sent: look at the disk and the state directory (the log says more), or send it without an Idempotency-Key and without that guarantee",
+        ),
+    };
+    Problem { sent, ..Problem::refused(status, code, refusal.to_string(), help) }
 }
 
 fn upstream(failure: &Failure) -> Problem {

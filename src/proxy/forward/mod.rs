@@ -10,7 +10,7 @@ use crate::{
     budget::Fare,
     hygiene::Scrubbed,
     origin::Origin,
-    proxy::{ProxyError, Worker, metrics::Observation, outbound::Outbound},
+    proxy::{ProxyError, Worker, inbound::Stop, metrics::Observation, outbound::Outbound},
     tradovate::{Effect, Endpoint},
     upstream::{self, Answer, Choice, Failure, Prepared, Sent},
 };
@@ -21,13 +21,17 @@ use crate::{
 /// a connection that had waited before a byte of it had left; or, for a `read`, if that connection died without
 /// answering, or the token has been replaced since it was refused, or the session has moved to another origin since
 /// it was redirected.
+///
+/// A caller that resets its connection is gone. A `read` is then dropped, and upstream's connection with it; anything
+/// else is not sent any more, or is read to its answer if it was. That a caller has closed its half (FIN) says only
+/// that it asks nothing further: it may be waiting for the answer (RFC 9112 §9.6).
 pub(super) async fn forward(
     worker: &Worker,
     outgoing: Outgoing<'_>,
     wire: &mut Vec<u8>,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
-) -> Result<Answer, ProxyError> {
+) -> Result<Answer, Stop> {
     let first = attempt(worker, outgoing, Choice::Any, wire, outbound, observation).await;
     let choice = match &first {
         Ok(tried)
@@ -64,7 +68,7 @@ struct Tried {
 
 /// No answer.
 struct Missed {
-    error: ProxyError,
+    error: Stop,
     /// Whether it was missed on a connection that had waited.
     on_reused: bool,
 }
@@ -93,13 +97,17 @@ async fn attempt(
             break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
         }
     };
+    // Opening a connection can take seconds, and whoever left meanwhile may order again elsewhere.
+    if !on_reused && outbound.is_reset() {
+        return Err(Missed { error: Stop::Gone, on_reused });
+    }
     let budget = &*worker.proxy.budget;
     let holds = budget.holds();
     outgoing.fare.is_sent();
     observation.is_sent();
-    let answer = answer_to(prepared, outbound).await;
+    let answer = answer_to(prepared, outgoing.endpoint.effect, outbound).await;
     observation.is_answered();
-    let answer = answer.map_err(|failure| Missed { error: failure.into(), on_reused })?;
+    let answer = answer.map_err(|error| Missed { error, on_reused })?;
     let tried = Tried { answer, generation, origin };
     let status = tried.answer.status().as_u16();
     let is_held = budget.learn(holds, generation, status, || tried.answer.retry_after());
@@ -107,14 +115,34 @@ async fn attempt(
     Ok(tried)
 }
 
-async fn answer_to(request: Prepared<'_>, outbound: &mut Outbound<'_>) -> Result<Answer, Failure> {
-    let mut answer = request.send().await?;
-    while answer.head().await? == upstream::Head::Interim {
+async fn answer_to(
+    request: Prepared<'_>,
+    effect: Effect,
+    outbound: &mut Outbound<'_>,
+) -> Result<Answer, Stop> {
+    let mut answer = awaited(request.send(), effect, outbound).await?;
+    while awaited(answer.head(), effect, outbound).await? == upstream::Head::Interim {
         // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
         // read to its answer all the same, so that its outcome is known.
         let _ = outbound.interim(&answer).await;
     }
     Ok(answer)
+}
+
+/// Waits for upstream; with a `read`, only for as long as somebody is there to be answered.
+async fn awaited<T>(
+    upstream: impl Future<Output = Result<T, Failure>>,
+    effect: Effect,
+    outbound: &Outbound<'_>,
+) -> Result<T, Stop> {
+    if effect != Effect::Read {
+        return Ok(upstream.await?);
+    }
+    tokio::select! {
+        biased;
+        came = upstream => Ok(came?),
+        () = outbound.reset() => Err(Stop::Gone),
+    }
 }
 
 impl Tried {
@@ -173,11 +201,11 @@ fn sign(status: StatusCode, is_wordless: impl FnOnce() -> bool) -> Option<Sign> 
 
 impl Missed {
     fn has_left(&self) -> bool {
-        matches!(&self.error, ProxyError::Upstream(Failure { sent: Sent::Maybe, .. }))
+        matches!(&self.error, Stop::Error(ProxyError::Upstream(Failure { sent: Sent::Maybe, .. })))
     }
 
     fn may_repeat(&self, effect: Effect) -> bool {
-        let ProxyError::Upstream(Failure { error, sent }) = &self.error else { return false };
+        let Stop::Error(ProxyError::Upstream(Failure { error, sent })) = &self.error else { return false };
         self.on_reused
             && match sent {
                 Sent::No => !error.is_timeout(),
@@ -189,7 +217,7 @@ impl Missed {
 /// Before anything was sent.
 impl<E: Into<ProxyError>> From<E> for Missed {
     fn from(error: E) -> Self {
-        Self { error: error.into(), on_reused: false }
+        Self { error: Stop::Error(error.into()), on_reused: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The caller: sends exactly what it is told to, and believes nothing that the RFCs do not vouch for.
 
-use std::{fmt::Debug, io, mem::MaybeUninit, net::SocketAddr};
+use std::{fmt::Debug, io, mem::MaybeUninit, net::SocketAddr, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
@@ -85,6 +85,11 @@ impl Client {
     /// Says that nothing more will be sent (RFC 9112 §9.6), and goes on listening.
     pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.unwrap();
+    }
+
+    /// Leaves with RST, as the kernel does for a program that dies with bytes unread.
+    pub(crate) fn reset(self) {
+        self.stream.socket().set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Sends a request and reads its answer; `request` is all of it but `Host`, body and length.
@@ -288,6 +293,7 @@ fn may_stand(name: &str) -> bool {
 const FIELDS: &[&str] = &[
     "cache-control",
     "connection",
+    "content-encoding",
     "content-length",
     "content-type",
     "date",
@@ -302,9 +308,11 @@ const FIELDS: &[&str] = &[
     "allow",
     "content-security-policy",
     "x-proxy-budget-remaining",
+    "idempotency-replayed",
     "x-proxy-outcome",
     "x-proxy-penalty",
     "x-proxy-environment",
+    "x-proxy-request-id",
 ];
 
 /// What every access token of the simulated broker, and of the raw one, begins with.

@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     clock: Clock,
     ca_pem: String,
     state: Option<PathBuf>,
+    audited: bool,
 }
 
 /// A running proxy. Dropped, it is told to stop and left to it, or is ended with the test.
@@ -59,7 +60,7 @@ impl Setup {
             ("TRADOVATE_PROXY_WORKERS", "1"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { settings, clock: clock.clone(), ca_pem: String::new(), state: None }
+        Self { settings, clock: clock.clone(), ca_pem: String::new(), state: None, audited: false }
     }
 
     /// The same with nothing to log in with.
@@ -72,6 +73,12 @@ impl Setup {
     pub(crate) fn stored_in(mut self, directory: &Path) -> Self {
         self.state = Some(directory.to_owned());
         self
+    }
+
+    /// Writing orders down in this directory.
+    pub(crate) fn audited_in(mut self, directory: &Path) -> Self {
+        self.audited = true;
+        self.with("TRADOVATE_PROXY_AUDIT_DIR", directory.to_str().unwrap())
     }
 
     /// With one more setting, or another value for one.
@@ -99,7 +106,10 @@ impl Setup {
         let config = Config::load(Purpose::Serve, &Flags::default(), &environment).unwrap();
         let marker = self.state.clone().map_or(Marker::Nowhere, Marker::In);
         let vault = self.state.map_or(Vault::Memory, |directory| Vault::open(&directory).unwrap());
-        let app = App::bind(&config, seat(&config, vault, marker, self.clock)).await.unwrap();
+        let mut seat = seat(&config, vault, marker, self.clock);
+        // Its default is outside the test.
+        seat.audit = config.audit.clone().filter(|_| self.audited);
+        let app = App::bind(&config, seat).await.unwrap();
         let tcp = |addresses: Addresses| addresses.tcp().unwrap();
         let (address, admin) = (tcp(app.listen().unwrap()), tcp(app.admin_listen().unwrap()));
         let session = app.session();
@@ -124,7 +134,7 @@ impl Setup {
 
 fn seat(config: &Config, vault: Vault, marker: Marker, clock: Clock) -> Seat {
     let source = Source::new(config, &clock).unwrap();
-    Seat { environment: config.environment.name(), source, vault, marker, clock }
+    Seat { environment: config.environment.name(), source, vault, marker, clock, audit: None }
 }
 
 impl Proxy {

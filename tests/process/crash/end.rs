@@ -15,7 +15,7 @@ fn a_session_task_that_ends_takes_the_process_with_it() {
     }
     let (broker, state) = (Broker::start(), tempfile::tempdir().unwrap());
     let mut command = command(state.path(), &broker);
-    command.env("TRADOVATE_PROXY_WORKERS", "1");
+    command.env("TRADOVATE_PROXY_WORKERS", "1").env("TRADOVATE_PROXY_AUDIT_LOG", "none");
     // The worker gets its thread; the one that stores the session does not, which that task does not survive.
     let no_thread = |call: &str| format!("inject={call}:error=EAGAIN:when=2+");
     let (clone, clone3) = (no_thread("clone"), no_thread("clone3"));

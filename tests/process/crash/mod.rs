@@ -63,8 +63,8 @@ fn recovers(state: &Path, broker: &Broker) -> usize {
     // What is stored may have died meanwhile, which a first request may be the one to learn.
     until("service", || (next.get("/v1/account/list").status == 200).then_some(()));
     // One is written beside the other for a moment, whenever there is news.
-    until("nothing but the session and its lock", || {
-        (names(state) == ["lock", "session.json"]).then_some(())
+    until("nothing but the session, its lock and the audit log", || {
+        (names(state) == ["audit", "lock", "session.json"]).then_some(())
     });
     next.process.kill();
     broker.logins() - before

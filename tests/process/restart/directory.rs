@@ -87,9 +87,10 @@ fn nobody_else_may_read_it_whatever_the_umask() {
     assert_eq!(mode(&state), 0o700);
     let mut files: Vec<_> = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     files.sort();
-    assert_eq!(files, ["device-id", "lock", "session.json"]);
+    assert_eq!(files, ["audit", "device-id", "lock", "session.json"]);
     for file in files {
-        assert_eq!(mode(&state.join(&file)), 0o600, "{}", file.display());
+        let expected = if file == "audit" { 0o700 } else { 0o600 };
+        assert_eq!(mode(&state.join(&file)), expected, "{}", file.display());
     }
     assert_eq!(proxy.stop().code, Some(0));
 }

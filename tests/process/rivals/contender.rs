@@ -85,7 +85,8 @@ fn itself() {
         let clock = Clock::simulated_from_now();
         let vault = Vault::open_as(&config.store, &config.state_dir).await.unwrap();
         let source = Source::new(&config, &clock).unwrap();
-        let seat = Seat { environment: "demo", source, vault, marker: Marker::Nowhere, clock: clock.clone() };
+        let (marker, audit) = (Marker::Nowhere, None);
+        let seat = Seat { environment: "demo", source, vault, marker, clock: clock.clone(), audit };
         let app = App::bind(&config, seat).await.unwrap();
         let session = app.session();
         println!("listening listen={} admin={}", app.listen().unwrap(), app.admin_listen().unwrap());

@@ -1,0 +1,93 @@
+//! The log in words: a line for each.
+
+use std::{fmt::Write as _, io, path::Path};
+
+use serde_json::{Map, Value};
+
+use crate::audit::{
+    directory,
+    line::{Ended, Event, Line, Refused, Request},
+    verify::VerifyError,
+    walk::{Lines, Raw},
+};
+
+/// Shows every line that can be read, without judging any.
+///
+/// # Errors
+/// When there is no log, or it cannot be read.
+pub fn show(directory: &Path, mut each: impl FnMut(&str)) -> Result<(), VerifyError> {
+    let told = |source: io::Error| {
+        let directory = directory.to_owned();
+        if source.kind() == io::ErrorKind::NotFound {
+            VerifyError::Nothing { directory }
+        } else {
+            VerifyError::Io { directory, source }
+        }
+    };
+    let numbers = directory::numbers(directory).map_err(told)?;
+    if numbers.is_empty() {
+        return Err(VerifyError::Nothing { directory: directory.to_owned() });
+    }
+    for number in numbers {
+        for raw in Lines::open(&directory::path(directory, number)).map_err(told)? {
+            let line = match raw.map_err(told)? {
+                Raw::Whole(raw) => Line::read(&raw),
+                Raw::Torn(_) => None,
+            };
+            let shown = line.map_or_else(|| "(a line that cannot be read)".to_owned(), |line| words(&line));
+            each(&printable(&shown));
+        }
+    }
+    Ok(())
+}
+
+/// Text that moves no cursor.
+pub fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() || !(c.is_ascii() || c.is_alphanumeric() || c == '…'), "?")
+}
+
+fn words(line: &Line) -> String {
+    let Line { seq, at, event, .. } = line;
+    let event = match event {
+        Event::Opened(_) => "a file begins".to_owned(),
+        Event::Started(started) => {
+            let left = started.unfinished.len();
+            format!(
+                "started {} ({}); {left} requests of unknown outcome",
+                started.version, started.environment
+            )
+        }
+        Event::Begun(request) => format!("begun    {}", asked(request)),
+        Event::Ended(Ended { id, outcome, how, status, upstream, took_us, .. }) => {
+            let status = status.map(|status| status.to_string()).unwrap_or_default();
+            let detail = if how == outcome { String::new() } else { format!(" ({how})") };
+            let millis = took_us / 1000;
+            format!("ended    {id} {outcome}{detail} {status} in {millis} ms{}", pairs(upstream))
+        }
+        Event::Refused(Refused { request, how, .. }) => format!("refused  {} ({how})", asked(request)),
+        Event::Suppressed { refused } => format!("refused  {refused} more"),
+        Event::Gap(gap) => {
+            format!("gap      since {} ({}): {} lines late, {} lost", gap.since, gap.why, gap.late, gap.lost)
+        }
+        Event::Pruned { file, .. } => format!("removed  {file}"),
+        Event::Stopped => "stopped".to_owned(),
+    };
+    format!("{seq:>6} {at:.3} {event}")
+}
+
+fn asked(request: &Request) -> String {
+    let Request { id, caller, operation, path, fields, .. } = request;
+    let operation = if operation == crate::tradovate::endpoints::OTHER { path } else { operation };
+    format!("{id} {operation} by {caller}{}", pairs(fields))
+}
+
+fn pairs(fields: &Map<String, Value>) -> String {
+    fields.iter().fold(String::new(), |mut out, (name, value)| {
+        // Writing to a String cannot fail.
+        let _ = match value.as_str() {
+            Some(text) => write!(out, " {name}={text}"),
+            None => write!(out, " {name}={value}"),
+        };
+        out
+    })
+}

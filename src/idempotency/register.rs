@@ -1,0 +1,206 @@
+//! The thread that owns the ledger, and what others hold of it.
+
+use std::{io, sync::Arc, thread};
+
+use http::StatusCode;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    clock::Clock,
+    idempotency::{
+        Bounds, Digest, Journal, Kept, Key, Refusal, Unwritable,
+        digest::place,
+        entry::State,
+        ledger::{Ledger, Verdict},
+    },
+};
+
+/// A way to the register. Cheap to clone; its thread ends with the last one.
+#[derive(Clone, Debug)]
+pub struct Register {
+    messages: mpsc::UnboundedSender<Message>,
+    bounds: Bounds,
+}
+
+#[derive(Debug)]
+enum Message {
+    Begin { attempt: Attempt, request: Digest, reply: oneshot::Sender<Result<Admission, Refusal>> },
+    Settle { place: Digest, state: State },
+    Free { place: Digest },
+    Forget { place: Digest, reply: oneshot::Sender<Result<bool, Unforgettable>> },
+    Flush { reply: oneshot::Sender<()> },
+}
+
+/// Whether a request with a key goes.
+#[derive(Debug)]
+pub enum Admission {
+    /// It does.
+    First(Attempt),
+    /// It went before, and this was the answer.
+    Repeat(Arc<Kept>),
+}
+
+/// Why a key is not forgotten.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unforgettable {
+    /// Its request is on its way.
+    #[error("a request with this key is in flight")]
+    InFlight,
+    /// The disk.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+}
+
+impl Register {
+    /// Reads the journal, and starts the thread.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(journal: Journal, bounds: Bounds, clock: Clock) -> io::Result<Self> {
+        let (messages, mut inbox) = mpsc::unbounded_channel();
+        let mut ledger = Ledger::open(journal, bounds);
+        thread::Builder::new().name("idempotency".to_owned()).spawn(move || {
+            while let Some(message) = inbox.blocking_recv() {
+                attend(&mut ledger, message, &clock);
+            }
+        })?;
+        Ok(Self { messages, bounds })
+    }
+
+    /// Bytes of an answer that are kept.
+    pub fn answer_bytes(&self) -> usize {
+        self.bounds.answer_bytes
+    }
+
+    /// Asks for leave to send this request of `caller`'s under this key. Cancel safe: a leave that nobody waits for any
+    /// more is given back.
+    ///
+    /// # Errors
+    /// When it must not be sent.
+    pub async fn begin(&self, caller: &str, key: Key<'_>, request: Digest) -> Result<Admission, Refusal> {
+        let attempt = Attempt { messages: self.messages.clone(), place: place(caller, key), otherwise: None };
+        let (reply, admission) = oneshot::channel();
+        let stopped = || Refusal::Unwritable(Unwritable::Disk(STOPPED.to_owned()));
+        self.messages.send(Message::Begin { attempt, request, reply }).map_err(|_| stopped())?;
+        admission.await.map_err(|_| stopped())?
+    }
+
+    /// Forgets a key of `caller`'s, so that it can be used again; returns whether it was known.
+    ///
+    /// # Errors
+    /// When its request is under way, or that cannot be written down.
+    pub async fn forget(&self, caller: &str, key: Key<'_>) -> Result<bool, Unforgettable> {
+        let (reply, forgotten) = oneshot::channel();
+        let sent = self.messages.send(Message::Forget { place: place(caller, key), reply });
+        let stopped = || Unforgettable::Unwritable(Unwritable::Disk(STOPPED.to_owned()));
+        sent.map_err(|_| stopped())?;
+        forgotten.await.map_err(|_| stopped())?
+    }
+
+    /// Waits until everything said so far is written down. Cancel safe.
+    pub async fn flush(&self) {
+        let (reply, flushed) = oneshot::channel();
+        if self.messages.send(Message::Flush { reply }).is_ok() {
+            // The thread has ended, which is as good.
+            let _ = flushed.await;
+        }
+    }
+}
+
+fn attend(ledger: &mut Ledger, message: Message, clock: &Clock) {
+    let now = clock.wall();
+    match message {
+        Message::Begin { mut attempt, request, reply } => {
+            let admission = ledger.begin(attempt.place, request, now).map(|verdict| match verdict {
+                Verdict::First => {
+                    attempt.otherwise = Some(Otherwise::Free);
+                    Admission::First(attempt)
+                }
+                Verdict::Repeat(kept) => Admission::Repeat(kept),
+            });
+            // Where nobody waits any more, the attempt is dropped, and that is a message too.
+            let _ = reply.send(admission);
+        }
+        Message::Settle { place, state } => ledger.settle(place, state, now),
+        Message::Free { place } => free(ledger, place, clock),
+        Message::Forget { place, reply } => {
+            let forgotten = if ledger.is_in_flight(place) {
+                Err(Unforgettable::InFlight)
+            } else {
+                ledger.forget(place, now).map_err(Into::into)
+            };
+            let _ = reply.send(forgotten);
+        }
+        Message::Flush { reply } => {
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// The request of this key was certainly not sent.
+fn free(ledger: &mut Ledger, place: Digest, clock: &Clock) {
+    if let Err(why) = ledger.forget(place, clock.wall()) {
+        // What the journal says is then what holds.
+        tracing::warn!(%why, "an Idempotency-Key could not be freed, although its request was not sent");
+        ledger.settle(place, State::Unknown, clock.wall());
+    }
+}
+
+/// A request with a key that may be sent. Dropped, its key is free again if it had not [left](Self::leaves), and its
+/// outcome unknown if it had.
+#[must_use]
+#[derive(Debug)]
+pub struct Attempt {
+    messages: mpsc::UnboundedSender<Message>,
+    place: Digest,
+    /// What it comes to if nothing more is said; `None` once that was said.
+    otherwise: Option<Otherwise>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Otherwise {
+    Free,
+    Unknown,
+}
+
+impl Attempt {
+    /// From here on nobody can say that it was not sent, but [`not_sent`](Self::not_sent).
+    pub fn leaves(&mut self) {
+        self.otherwise = Some(Otherwise::Unknown);
+    }
+
+    /// It was certainly not sent: the key is free.
+    pub fn not_sent(mut self) {
+        self.otherwise = Some(Otherwise::Free);
+    }
+
+    /// It was answered.
+    pub fn answered(self, answer: Arc<Kept>) {
+        self.settle(State::Answered { answer });
+    }
+
+    /// It was answered, at more length than is kept.
+    pub fn answered_at_length(self, status: StatusCode) {
+        self.settle(State::NotKept { status });
+    }
+
+    fn settle(mut self, state: State) {
+        self.otherwise = None;
+        // The thread ends after everybody else has.
+        let _ = self.messages.send(Message::Settle { place: self.place, state });
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let place = self.place;
+        let message = match self.otherwise.take() {
+            None => return,
+            Some(Otherwise::Free) => Message::Free { place },
+            Some(Otherwise::Unknown) => Message::Settle { place, state: State::Unknown },
+        };
+        let _ = self.messages.send(message);
+    }
+}
+
+const STOPPED: &str = "its thread has ended, and the log says why";

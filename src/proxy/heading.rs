@@ -1,0 +1,59 @@
+//! The head of an answer of upstream's, whether it has just come or is given again.
+
+use http::StatusCode;
+
+use crate::{idempotency::Kept, upstream::Answer};
+
+/// What an answer of upstream's begins with, wherever it is.
+pub(super) trait Heading {
+    fn status(&self) -> StatusCode;
+    fn reason(&self) -> &[u8];
+    fn for_each_field(&self, show: impl FnMut(&str, &[u8]));
+}
+
+impl Heading for Answer {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn reason(&self) -> &[u8] {
+        Self::reason(self)
+    }
+
+    fn for_each_field(&self, show: impl FnMut(&str, &[u8])) {
+        Self::for_each_field(self, show);
+    }
+}
+
+impl Heading for Kept {
+    fn status(&self) -> StatusCode {
+        Self::status(self)
+    }
+
+    fn reason(&self) -> &[u8] {
+        Self::reason(self)
+    }
+
+    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+        self.fields().for_each(|(name, value)| show(name, value));
+    }
+}
+
+/// One that is kept, and whether it is given again.
+impl Heading for (&Kept, bool) {
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    fn reason(&self) -> &[u8] {
+        self.0.reason()
+    }
+
+    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+        let (kept, is_replayed) = *self;
+        kept.fields().for_each(|(name, value)| show(name, value));
+        if is_replayed {
+            show("Idempotency-Replayed", b"true");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Orders and writes that carry an idempotency key.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::{
+    callers::Caller,
+    idempotency::{self, Admission, Attempt, Kept, Key},
+    proxy::{
+        ProxyError, Worker,
+        exchange::{self, After},
+        inbound::{Head, Stop},
+        metrics::Observation,
+        outbound::{Cut, Outbound, Watches as _},
+        route::{Answerer, Route},
+    },
+    tradovate::{Effect, Penalty},
+    upstream::{Answer, Failure, Length, Sent, UpstreamError},
+};
+
+/// Asks the register for leave, if the request has a key and does something.
+pub(super) async fn begin(
+    worker: &Worker,
+    caller: &Caller,
+    head: &Head,
+    body: &[u8],
+    route: &Route<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<Option<Admission>, ProxyError> {
+    let does_something = matches!(route.endpoint.effect, Effect::Order | Effect::Write);
+    if !does_something || !matches!(route.by, Answerer::Upstream) {
+        return Ok(None);
+    }
+    let Some(key) = Key::among(&head.read.fields(&head.bytes))? else { return Ok(None) };
+    let begun = Instant::now();
+    let request = idempotency::request(head.read.method(&head.bytes), route.target, body);
+    let admission = worker.proxy.register.begin(caller.name(), key, request).await?;
+    // The disk's time.
+    observation.was_elsewhere(begun.elapsed());
+    Ok(Some(admission))
+}
+
+/// Gives an answer again.
+pub(super) async fn repeat(
+    kept: &Kept,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> After {
+    observation.repeats();
+    let written = outbound.kept(kept, true).await;
+    observation.complete(kept.status(), "replayed");
+    match written {
+        Ok(true) => After::KeepAlive,
+        Ok(false) => After::Close,
+        Err(_) => After::Abort,
+    }
+}
+
+/// Passes the first answer on, once the register has it: whoever has read it may ask again at once.
+pub(super) async fn pass_on(
+    worker: &Worker,
+    mut answer: Answer,
+    attempt: Attempt,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<After, Stop> {
+    observation.reads(&answer);
+    let (status, limit) = (answer.status(), worker.proxy.register.answer_bytes());
+    if let Length::Known(length) = answer.length()
+        && usize::try_from(length).is_ok_and(|length| length > limit)
+    {
+        attempt.answered_at_length(status);
+        return exchange::pass_on(answer, outbound, observation).await;
+    }
+    let gathered = gather(&mut answer, limit).await;
+    // Dropped unsettled, the attempt says that nobody knows.
+    let Gathered { kept, is_whole } = gathered.map_err(|error| Failure { error, sent: Sent::Maybe })?;
+    let passed = if is_whole {
+        let kept = Arc::new(kept);
+        attempt.answered(Arc::clone(&kept));
+        answer.finish();
+        outbound.penalty = kept.body().filter(|_| status == StatusCode::OK).and_then(Penalty::find);
+        if outbound.penalty.is_some() {
+            observation.is_penalty();
+        }
+        if let Some(body) = kept.body() {
+            observation.saw(body);
+        }
+        let passed = outbound.kept(&kept, false).await;
+        observation.is_passed_on();
+        passed
+    } else {
+        attempt.answered_at_length(status);
+        let passed = outbound.answer_begun(&kept, &mut answer, observation).await;
+        if passed.is_ok() {
+            answer.finish();
+        }
+        passed
+    };
+    let (outcome, after) = match passed {
+        Ok(true) => ("answered", After::KeepAlive),
+        Ok(false) => ("answered", After::Close),
+        Err(Cut::Caller) => ("caller-gone", After::Abort),
+        Err(Cut::Upstream(_) | Cut::Unbegun(_)) => ("truncated", After::Abort),
+    };
+    observation.complete(status, outcome);
+    Ok(after)
+}
+
+/// An answer as far as it has been read.
+struct Gathered {
+    kept: Kept,
+    is_whole: bool,
+}
+
+/// Reads an answer to its end, or until it is longer than `limit`.
+async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, UpstreamError> {
+    let (status, reason) = (answer.status(), answer.reason());
+    let mut kept = match answer.length() {
+        Length::Bodiless(stated) => Kept::bodiless(status, reason, stated),
+        Length::Known(_) | Length::Unknown => Kept::new(status, reason),
+    };
+    answer.for_each_field(|name, value| kept.field(name, value));
+    if kept.body().is_none() {
+        return Ok(Gathered { kept, is_whole: true });
+    }
+    if let Some(data) = answer.data_at_hand()? {
+        kept.data(data);
+    }
+    while kept.body().is_some_and(|body| body.len() <= limit) {
+        let Some(data) = answer.next_data().await? else { return Ok(Gathered { kept, is_whole: true }) };
+        kept.data(data);
+    }
+    Ok(Gathered { kept, is_whole: false })
+}

@@ -1,0 +1,208 @@
+//! Orders with an `Idempotency-Key`: repeated by their callers, and sent once.
+
+use tempfile::TempDir;
+
+use super::Effect;
+use crate::support::{
+    Answer, Client, Proxy, RawUpstream, Setup, client::End, message::Head, upstream::raw_with,
+};
+
+async fn stage(directory: &TempDir, settings: impl FnOnce(Setup) -> Setup) -> (RawUpstream, Proxy) {
+    raw_with(|setup| settings(setup.stored_in(directory.path()))).await
+}
+
+/// A request with fields of its own.
+fn keyed(effect: Effect, number: u64, fields: &str) -> String {
+    effect.request(number).replacen("\r\n", &format!("\r\n{fields}"), 1)
+}
+
+async fn ask(client: &mut Client, fields: &str) -> Answer {
+    client.send(keyed(Effect::Order, 1, fields)).await;
+    client.answer().await
+}
+
+fn is_problem(answer: &Answer, status: u16, code: &str, outcome: &str) {
+    let told = (answer.status(), answer.problem(), answer.outcome().map(str::to_owned));
+    assert_eq!(told, (status, code.to_owned(), Some(outcome.to_owned())));
+}
+
+#[tokio::test]
+async fn an_answered_order_is_answered_again_and_not_sent_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    for (key, effect, answer) in [
+        (
+            "a",
+            Effect::Order,
+            "HTTP/1.1 200 Fine\r\nX-Test-A: 1\r\nSet-Cookie: a\r\nContent-Length: 4\r\n\r\n{\"\":",
+        ),
+        (
+            "b",
+            Effect::Order,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{\"\r\n2\r\n\":\r\n0\r\n\r\n",
+        ),
+        ("c", Effect::Write, "HTTP/1.1 429 Slow\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"),
+        ("d", Effect::Order, "HTTP/1.1 204 None\r\n\r\n"),
+    ] {
+        let request = keyed(effect, 1, &format!("Idempotency-Key: {key}\r\n"));
+        client.send(&request).await;
+        let received = upstream.request().await;
+        assert!(received.all("idempotency-key").is_empty(), "{:?}", received.head);
+        received.answer(answer).await;
+        let first = client.answer().await;
+        assert_eq!(first.header("idempotency-replayed"), None, "{key}");
+        client.send(&request).await;
+        let again = client.answer().await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{key}");
+        let without_mark = |head: &Head| {
+            let mut head = head.clone();
+            // Where upstream gave no date, the proxy says when it wrote; and each request has a name of its own.
+            let its_own = ["Idempotency-Replayed", "Date", "X-Proxy-Request-Id"];
+            head.fields.retain(|(name, _)| !its_own.contains(&name.as_str()));
+            (head.start, head.fields)
+        };
+        assert_eq!(without_mark(&again.head), without_mark(&first.head), "{key}");
+        assert_eq!(again.body, first.body, "{key}");
+        // With another body it is another order.
+        client.send(keyed(effect, 2, &format!("Idempotency-Key: {key}\r\n"))).await;
+        is_problem(&client.answer().await, 422, "idempotency-mismatch", "not-sent");
+    }
+    upstream.is_untouched();
+    proxy.counts(&[("outcome", "replayed")], 4.0).await;
+}
+
+#[tokio::test]
+async fn a_second_attempt_while_the_first_is_in_flight_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: a\r\n")).await;
+    let request = upstream.request().await;
+    let answer = ask(&mut proxy.client().await, "Idempotency-Key: a\r\n").await;
+    is_problem(&answer, 409, "idempotency-in-flight", "unknown");
+    request.ok("{}").await;
+    client.answer().await;
+    upstream.is_untouched();
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_keeps_the_key_until_somebody_has_looked() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    // No answer; half a head; and half a body, of which a caller without a key would have had the head.
+    for (key, begun) in [
+        ("a%20b", ""),
+        ("c", "HTTP/1.1 200 OK\r\nContent-"),
+        ("d", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+    ] {
+        let field = format!("Idempotency-Key: {}\r\n", key.replace("%20", "+"));
+        client.send(keyed(Effect::Order, 1, &field)).await;
+        let mut request = upstream.request().await;
+        request.write(begun).await;
+        request.end(End::Closed).await;
+        is_problem(&client.answer().await, 502, "connection-lost", "unknown");
+        let refused = ask(&mut client, &field).await;
+        is_problem(&refused, 409, "outcome-unknown", "unknown");
+        assert!(refused.json()["help"].as_str().unwrap().contains("/idempotency/forget?key="));
+        assert_eq!(refused.json().get("errorText"), None, "who reads only this would take it for a refusal");
+        upstream.is_untouched();
+        let path = format!("/idempotency/forget?key={}", key.replace("%20", "%2B"));
+        let mut operator = Client::connect(proxy.admin).await;
+        assert_eq!(operator.ask(&format!("POST {path}"), "").await.json()["forgotten"], true);
+        client.send(keyed(Effect::Order, 1, &field)).await;
+        upstream.request().await.ok("{}").await;
+        assert_eq!(client.answer().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn only_an_operator_of_this_machine_has_a_key_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_upstream, proxy) = stage(&directory, |setup| setup).await;
+    for (request, status, code) in [
+        ("GET /idempotency/forget?key=a", 405, "method-not-allowed"),
+        ("POST /idempotency/forget", 400, "bad-terms"),
+        ("POST /idempotency/forget?key=", 400, "bad-terms"),
+        ("POST /idempotency/forget?key=a&key=b", 400, "bad-terms"),
+        ("POST /idempotency/forget?key=a&other=b", 400, "bad-terms"),
+        ("POST /idempotency/forget?key=a\r\nOrigin: http://a.example", 403, "web-page"),
+        ("POST /idempotency/forget?key=a", 404, "not-known"),
+    ] {
+        let answer = Client::connect(proxy.admin).await.ask(request, "").await;
+        assert_eq!((answer.status(), answer.problem().as_str()), (status, code), "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_certainly_not_sent_frees_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    upstream.answers_session_calls(false);
+    upstream.clock.advance(std::time::Duration::from_secs(81 * 60)).unwrap();
+    for _ in 0..2 {
+        is_problem(&ask(&mut client, "Idempotency-Key: a\r\n").await, 503, "no-token", "not-sent");
+    }
+    upstream.answers_session_calls(true);
+    proxy.reaches_generation(2).await;
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: a\r\n")).await;
+    upstream.request().await.ok("{}").await;
+    assert_eq!(client.answer().await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_streamed_and_told_of_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) =
+        stage(&directory, |setup| setup.with("TRADOVATE_PROXY_IDEMPOTENCY_ANSWER_BYTES", "10")).await;
+    let mut client = proxy.client().await;
+    let chunks = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        "4\r\nabcd\r\n".repeat(5)
+    );
+    for (key, answer, body) in [
+        ("a", "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nabcdefghijk", "abcdefghijk"),
+        ("b", &chunks, "abcdabcdabcdabcdabcd"),
+    ] {
+        let field = format!("Idempotency-Key: {key}\r\n");
+        client.send(keyed(Effect::Order, 1, &field)).await;
+        upstream.request().await.answer(answer).await;
+        assert_eq!(client.answer().await.text(), body);
+        let refused = ask(&mut client, &field).await;
+        is_problem(&refused, 409, "answer-not-kept", "unknown");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("200"));
+    }
+    upstream.is_untouched();
+}
+
+#[tokio::test]
+async fn a_key_is_heeded_only_where_it_means_something_and_refused_where_it_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    for _ in 0..2 {
+        client.send(keyed(Effect::Read, 1, "Idempotency-Key: a\r\n")).await;
+        let request = upstream.request().await;
+        assert!(request.all("idempotency-key").is_empty());
+        request.ok("[]").await;
+        assert_eq!(client.answer().await.header("idempotency-replayed"), None);
+    }
+    for fields in ["Idempotency-Key: a b\r\n", "Idempotency-Key: a\r\nidempotency-key: b\r\n"] {
+        is_problem(&ask(&mut client, fields).await, 400, "idempotency-key", "not-sent");
+    }
+    upstream.is_untouched();
+}
+
+#[tokio::test]
+async fn without_a_disk_an_order_with_a_key_is_refused_and_one_without_is_sent() {
+    let (mut upstream, proxy) = raw_with(|setup| setup).await;
+    let mut client = proxy.client().await;
+    let refused = ask(&mut client, "Idempotency-Key: a\r\n").await;
+    is_problem(&refused, 503, "idempotency-unavailable", "not-sent");
+    upstream.is_untouched();
+    client.send(keyed(Effect::Order, 1, "")).await;
+    upstream.request().await.ok("{}").await;
+    assert_eq!(client.answer().await.status(), 200);
+}

@@ -83,8 +83,10 @@ async fn forget<B>(
         }
     }
     let key = key.ok_or(Refusal::Terms)?;
-    let known =
-        admin.register.forget(caller.as_deref().unwrap_or(Caller::Local.name()), Key::new(&key)?).await?;
+    let known = admin
+        .register
+        .forget(caller.as_deref().unwrap_or_else(|| Caller::Local.name()), Key::new(&key)?)
+        .await?;
     if known { Ok(()) } else { Err(Refusal::NotKnown) }
 }
 

@@ -116,12 +116,7 @@ impl App {
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
         let strangers = callers::Metrics::register(&registry)?;
-        let clock = seat.clock.clone();
-        let audited = audit::Metrics::register(&registry)?;
-        let audit = match seat.audit.clone() {
-            Some(options) => AuditLog::open(options, seat.environment, clock, audited)?,
-            None => AuditLog::off(clock),
-        };
+        let audit = audit_log(&seat, &registry)?;
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
@@ -141,13 +136,7 @@ impl App {
         };
         warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
         warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
-        let (guards, sweeps) = Guards::new(
-            seat.environment,
-            config.guards.clone(),
-            seat.marker.clone(),
-            guard::Metrics::register(&registry)?,
-            facts.clock.clone(),
-        );
+        let (guards, sweeps) = guards(&seat, config, &registry)?;
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -320,6 +309,21 @@ fn journal(seat: &Seat) -> Journal {
         None if seat.environment == SANDBOX => Journal::Memory,
         None => Journal::Closed(Unwritable::Nowhere),
     }
+}
+
+/// What is written down of orders, if anything is.
+fn audit_log(seat: &Seat, registry: &Registry) -> Result<AuditLog, AppError> {
+    let (metrics, clock) = (audit::Metrics::register(registry)?, seat.clock.clone());
+    match seat.audit.clone() {
+        Some(options) => Ok(AuditLog::open(options, seat.environment, clock, metrics)?),
+        None => Ok(AuditLog::off(clock)),
+    }
+}
+
+/// What the operator does not let pass, and the orders to cancel that come of it.
+fn guards(seat: &Seat, config: &Config, registry: &Registry) -> Result<(Arc<Guards>, Sweeps), AppError> {
+    let (metrics, clock) = (guard::Metrics::register(registry)?, seat.clock.clone());
+    Ok(Guards::new(seat.environment, config.guards.clone(), seat.marker.clone(), metrics, clock))
 }
 
 /// The one task that can log in, and a reader of what it publishes.

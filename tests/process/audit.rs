@@ -206,7 +206,9 @@ fn a_killed_proxy_has_lost_no_order_that_was_sent() {
         });
         crate::support::patience::linger(std::time::Duration::from_millis(random.u64(5..60)));
         proxy.process.kill();
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
     }
     let verdict = stage.verify();
     assert_eq!(verdict.code, Some(0), "{verdict:?}");

@@ -200,6 +200,8 @@ async fn converse(accepted: Accepted, admin: Admin, watcher: Watcher) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        // RFC 9112 §9.6: a peer that has closed its side only may still wait for its answer.
+        .half_close(true)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     // The timeout is for readers that take nothing; between requests the head's own is shorter.

@@ -40,7 +40,7 @@ impl Metrics {
         let metrics = Self {
             requests: IntCounterVec::new(
                 Opts::new("tradovate_proxy_requests_total", "Requests, by how they ended."),
-                &["operation", "effect", "status", "outcome", "caller"],
+                &LABELS,
             )?,
             request_duration: HistogramVec::new(
                 histogram(
@@ -95,7 +95,9 @@ impl Metrics {
     /// A connection has been closed without a word: there is no room even for telling it why.
     pub fn turned_away(&self) {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        self.requests.with_label_values(&[OTHER, "none", status.as_str(), "overloaded"]).inc();
+        let (operation, effect) = names(None);
+        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), "overloaded", name(None)];
+        self.requests.with_label_values(&labels).inc();
     }
 
     /// What request bodies hold of their budget.
@@ -184,7 +186,7 @@ impl LocalMetrics {
             return;
         }
         let (operation, effect) = names(endpoint);
-        let labels = [operation, effect, status.as_str(), outcome, name(caller)];
+        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), outcome, name(caller)];
         let counter = self.requests.with_label_values(&labels);
         counter.inc();
         row.push(Ending { status, outcome, caller: caller.cloned(), counter });
@@ -378,6 +380,9 @@ fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
 fn name(caller: Option<&Caller>) -> &str {
     caller.map_or(NOBODY, Caller::name)
 }
+
+/// Of `requests_total`. One too few or too many would be a panic, wherever it is counted.
+const LABELS: [&str; 5] = ["operation", "effect", "status", "outcome", "caller"];
 
 /// Seconds: fine below a millisecond, where the proxy's own share lies; up to the response timeout.
 const BUCKETS: [f64; 18] = [

@@ -31,6 +31,8 @@ mod error;
 mod exchange;
 mod explain;
 mod forward;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod heading;
 mod inbound;
 mod keyed;
@@ -57,11 +59,11 @@ pub use cancel::Canceller;
 pub use compat::PLACEHOLDER;
 pub use error::{Problem, ProxyError, Slow};
 pub use explain::{Explained, Ground, Unexplained, explain};
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzed::pass_on;
 pub use limits::{Limits, Timeouts};
 pub use metrics::Metrics;
 pub use no_token::NoToken;
-#[cfg(any(test, fuzzing))]
-pub(crate) use outbound::pass_on;
 pub use route::Api;
 
 use crate::{

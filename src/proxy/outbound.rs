@@ -19,8 +19,6 @@ use crate::{
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
 };
-#[cfg(any(test, fuzzing))]
-use crate::{tradovate::penalty, upstream::Head};
 
 /// How answers on one connection are written.
 pub(super) struct Outbound<'a> {
@@ -356,51 +354,4 @@ fn piece(buffer: &mut Vec<u8>, delimited: Delimited, data: &[u8]) {
     } else {
         buffer.extend_from_slice(data);
     }
-}
-
-/// Passes an answer on as an exchange does, and says whether the caller may ask again, or `None` where it could not be
-/// passed on whole: for fuzzing.
-#[cfg(any(test, fuzzing))]
-pub(crate) async fn pass_on(
-    mut answer: Answer,
-    stream: &mut Stream,
-    version: Version,
-    to_head: bool,
-) -> Option<bool> {
-    let (draining, mut buffer) = (Draining::default(), Vec::new());
-    let mut outbound = Outbound {
-        stream,
-        buffer: &mut buffer,
-        version,
-        to_head,
-        keep_alive: true,
-        draining: &draining,
-        environment: "demo",
-        patience: Duration::from_secs(30),
-        date: Timestamp::UNIX_EPOCH,
-        request_id: None,
-        remaining: Some(1),
-        penalty: None,
-        is_broken: false,
-    };
-    while answer.head().await.ok()? == Head::Interim {
-        outbound.interim(&answer).await.ok()?;
-    }
-    if answer.status() == StatusCode::OK {
-        outbound.penalty = Penalty::find(answer.peek(penalty::LONGEST).await.ok()?);
-    }
-    let keep_alive = outbound.answer(&mut answer, &mut Nobody).await.ok()?;
-    answer.finish();
-    Some(keep_alive)
-}
-
-/// Nobody looks on.
-#[cfg(any(test, fuzzing))]
-struct Nobody;
-
-#[cfg(any(test, fuzzing))]
-impl Watches for Nobody {
-    fn saw(&mut self, _: &[u8]) {}
-
-    fn is_passed_on(&self) {}
 }

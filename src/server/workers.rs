@@ -119,9 +119,17 @@ impl Workers {
                 let (connections, arrivals) = mpsc::unbounded_channel();
                 let (end, ended) = oneshot::channel();
                 let (proxy, connector, metrics) = (Arc::clone(proxy), connector.clone(), metrics.clone());
-                let runtime =
-                    runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Spawn)?;
+                // Made where it lives: a runtime that finds no thread would else be dropped in the control thread's,
+                // which is a panic.
+                let (say, made) = std::sync::mpsc::sync_channel(1);
                 let body = move || {
+                    let (runtime, told) = match runtime::Builder::new_current_thread().enable_all().build() {
+                        Ok(runtime) => (Some(runtime), Ok(())),
+                        Err(error) => (None, Err(error)),
+                    };
+                    // Whoever starts this thread waits for it.
+                    let _ = say.send(told);
+                    let Some(runtime) = runtime else { return };
                     let work = async move {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
                         work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
@@ -134,6 +142,7 @@ impl Workers {
                     .name(format!("worker-{index}"))
                     .spawn(body)
                     .map_err(ServeError::Spawn)?;
+                made.recv().map_err(|_| ServeError::WorkerGone)?.map_err(ServeError::Spawn)?;
                 Ok(Thread { connections, load: Arc::default(), ended })
             })
             .collect::<Result<_, _>>()?;

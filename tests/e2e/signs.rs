@@ -18,6 +18,7 @@ use crate::support::{
 
 const READ: &str = "GET /v1/account/list";
 const RENEWAL: &str = "auth/renewaccesstoken";
+const LOGIN: &str = "auth/accesstokenrequest";
 const ORDERS: &str = "POST /v1/order/placeorder";
 
 #[tokio::test]
@@ -178,8 +179,10 @@ async fn a_read_that_is_refused_while_the_next_token_is_on_its_way_waits_for_tha
         let told = stage.ask(ORDERS, ORDER).await;
         assert_eq!((told.status(), told.outcome()), (401, Some("answered")));
         stage.control().clear_faults();
-        // However late the read learns that this renewal has failed, no later one has brought a token.
-        stage.control().inject(Fault::next(RENEWAL, refused.clone()).times(1000));
+        // However late the read learns that this renewal has failed, neither another nor a login has brought a token.
+        for call in [RENEWAL, LOGIN] {
+            stage.control().inject(Fault::next(call, refused.clone()).times(1000));
+        }
         assert_eq!(reader.answer().await.status(), status);
         stage.control().clear_faults();
         stage.control().forget_requests();

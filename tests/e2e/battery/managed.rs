@@ -170,7 +170,7 @@ async fn everything_else_crosses_as_it_came() {
         "If-Match: \"a\"",
         "Via: 1.0 a",
         "Max-Forwards: 0",
-        "Idempotency-Key: 7",
+        "X-Request-Id: 7",
         "Secret: 1",
         "Proxyish: 1",
     ];

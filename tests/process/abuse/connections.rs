@@ -127,7 +127,8 @@ fn a_flood_above_the_limit_is_told_or_closed_and_who_is_in_is_served() {
         let mut flood: Vec<_> = (0..100).map(|_| stage.connect()).collect();
         stage.serves();
         let now = Footprint::of(stage.pid());
-        assert!(now.descriptors <= before.descriptors + 32, "{before:?} {now:?}");
+        // Those that are told, and one that is about to be closed.
+        assert!(now.descriptors <= before.descriptors + 32 + 1, "{before:?} {now:?}");
         for stream in &mut flood {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut answer = String::new();
@@ -146,7 +147,7 @@ fn a_flood_above_the_limit_is_told_or_closed_and_who_is_in_is_served() {
         assert_eq!(connections(&stage.proxy), 50);
     }
     assert!(told >= 32 && closed > 0, "{told} told, {closed} closed");
-    let counted = r#"tradovate_proxy_requests_total{effect="none",operation="other",outcome="overloaded",status="503"} 2000"#;
+    let counted = r#"tradovate_proxy_requests_total{caller="none",effect="none",operation="other",outcome="overloaded",status="503"} 2000"#;
     until("all of them to be counted", || {
         let scrape = http::get(stage.proxy.admin, "/metrics").text();
         scrape.contains(counted).then_some(())

@@ -45,11 +45,17 @@ pub(super) async fn answer<B>(
     admitted: Result<Caller, Stranger>,
     request: &Request<B>,
 ) -> Response<Full<Bytes>> {
+    let who = admitted.clone().unwrap_or_default();
     match forget(admin, ends, admitted, request).await {
         Ok(()) => {
             // Not the key, which is the caller's affair.
-            tracing::info!("an operator had an idempotency key forgotten: its order may be sent again");
+            tracing::info!(caller = %who, "an operator had an idempotency key forgotten: its order may be sent again");
             routes::json(&json!({ "forgotten": true }))
+        }
+        Err(refusal @ (Refusal::Stranger(_) | Refusal::Remote)) => {
+            // Somebody tries what must not succeed.
+            tracing::warn!(%refusal, "an order to forget an idempotency key was refused");
+            refusal.problem().response()
         }
         Err(refusal) => {
             tracing::info!(%refusal, "an idempotency key was not forgotten");

@@ -111,6 +111,7 @@ pub(super) async fn answer(
         Err(refusal) => return refuse(turn, &refusal),
     };
     let guards = Arc::clone(&admin.guards);
+    tracing::warn!(%caller, peer = %ends.peer, "an operator orders to {}", turn.what());
     // A task of its own, since whoever asked may go before it is done.
     let turned = tokio::spawn(async move {
         match turn {

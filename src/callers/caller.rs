@@ -13,13 +13,13 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The holder of a certificate in which this name stands. A name that could not be a key's is somebody's all the
-    /// same, and is called what it is.
+    /// The holder of a certificate in which this name stands: called so that no key's name is the same.
     pub(super) fn certified(name: &str) -> Self {
-        name.parse().unwrap_or_else(|_| Self::Named(CERTIFIED.into()))
+        Self::Named(format!("{CERTIFIED}{name}").into())
     }
 
-    /// The name for logs, metrics and the audit. There are as many as the configuration has, and one.
+    /// The name for logs, metrics and the audit. There are as many as the configuration has, one for
+    /// each certificate that its authority has signed, and one.
     pub fn name(&self) -> &str {
         match self {
             Self::Local => LOCAL,
@@ -63,7 +63,7 @@ impl FromStr for Caller {
 pub struct InvalidName;
 
 const LOCAL: &str = "local";
-const CERTIFIED: &str = "certificate";
+const CERTIFIED: &str = "cert:";
 /// What logs and metrics say of a request that is nobody's.
 pub const NOBODY: &str = "none";
 const LONGEST: usize = 64;
@@ -82,7 +82,7 @@ mod tests {
             assert_eq!(name.parse::<Caller>(), Err(InvalidName), "{name:?}");
         }
         assert!(!Caller::Local.is_named());
-        assert_eq!(Caller::certified("desk.example").name(), "desk.example");
-        assert_eq!(Caller::certified("spiffe://desk/\n").name(), "certificate");
+        assert_eq!(Caller::certified("desk.example").name(), "cert:desk.example");
+        assert!("cert:desk.example".parse::<Caller>().is_err(), "no key has such a name");
     }
 }

@@ -123,7 +123,10 @@ impl Callers {
         certified: Option<&str>,
         arrived_at: impl FnOnce() -> Option<IpAddr>,
     ) -> Result<Caller, Stranger> {
-        let admitted = self.rules.load().judge(signs, certified, arrived_at);
+        let rules = self.rules.load();
+        // Who has a certificate may trade; to give orders to the proxy takes a key of its own where there are any.
+        let certified = certified.filter(|_| self.listener == Listener::Proxy || rules.keys.is_empty());
+        let admitted = rules.judge(signs, certified, arrived_at);
         admitted.inspect_err(|stranger| self.refused.count(*stranger))
     }
 
@@ -136,6 +139,7 @@ impl Callers {
     pub fn access(&self, reach: Reach) -> Access {
         match (self.rules.load().keys.is_empty(), reach) {
             (false, Reach::Machine | Reach::Network) => Access::Keys,
+            (false, Reach::Certified) if self.listener == Listener::Admin => Access::Keys,
             (_, Reach::Certified) => Access::Certificates,
             (true, Reach::Machine) => Access::Loopback,
             (true, Reach::Network) => Access::Open,

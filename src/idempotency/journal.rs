@@ -36,6 +36,9 @@ pub enum Unwritable {
     /// The disk.
     #[error("the journal of idempotency keys cannot be written ({0})")]
     Disk(String),
+    /// What it holds, and so whether an order has gone before under a key, is not known.
+    #[error("the journal of idempotency keys cannot be asked ({0})")]
+    Unread(String),
     /// There is none.
     #[error("there is no journal of idempotency keys, since the session is kept in memory alone")]
     Nowhere,
@@ -75,7 +78,7 @@ impl Journal {
     /// Every key that is known, in the order in which they came into their states.
     pub(super) fn read(&mut self) -> Result<Vec<(Digest, Entry)>, Unwritable> {
         match self {
-            Self::File(journal) => journal.read().map_err(|error| Unwritable::Disk(error.to_string())),
+            Self::File(journal) => journal.read().map_err(|error| Unwritable::Unread(error.to_string())),
             Self::Memory | Self::Closed(_) => Ok(Vec::new()),
         }
     }

@@ -1,9 +1,12 @@
 //! The thread that owns the ledger, and what others hold of it.
 
-use std::{io, sync::Arc, thread};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use http::StatusCode;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{
     clock::Clock,
@@ -80,9 +83,11 @@ impl Register {
     pub async fn begin(&self, caller: &str, key: Key<'_>, request: Digest) -> Result<Admission, Refusal> {
         let attempt = Attempt { messages: self.messages.clone(), place: place(caller, key), otherwise: None };
         let (reply, admission) = oneshot::channel();
-        let stopped = || Refusal::Unwritable(Unwritable::Disk(STOPPED.to_owned()));
-        self.messages.send(Message::Begin { attempt, request, reply }).map_err(|_| stopped())?;
-        admission.await.map_err(|_| stopped())?
+        let unasked = |why: &str| Refusal::Unwritable(Unwritable::Unread(why.to_owned()));
+        self.messages.send(Message::Begin { attempt, request, reply }).map_err(|_| unasked(STOPPED))?;
+        // A leave that comes later is given back: nobody waits for it.
+        let admission = timeout(PATIENCE, admission).await.map_err(|_| unasked(SLOW))?;
+        admission.map_err(|_| unasked(STOPPED))?
     }
 
     /// Forgets a key of `caller`'s, so that it can be used again; returns whether it was known.
@@ -203,4 +208,7 @@ impl Drop for Attempt {
     }
 }
 
+/// How long a request waits for the disk. A caller has more patience, and an operator who switches everything off less.
+const PATIENCE: Duration = Duration::from_secs(2);
+const SLOW: &str = "the disk has not answered within 2 s";
 const STOPPED: &str = "its thread has ended, and the log says why";

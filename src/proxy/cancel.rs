@@ -45,10 +45,15 @@ impl Canceller {
 
     fn begin(&self) -> io::Result<tokio::sync::oneshot::Receiver<Swept>> {
         let (end, ended) = tokio::sync::oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (proxy, connector, metrics) =
             (Arc::clone(&self.proxy), self.connector.clone(), self.upstream.clone());
         thread::Builder::new().name("cancel".to_owned()).spawn(move || {
+            // Made where it lives: dropped in the control thread's runtime, for want of a thread, it would panic.
+            let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                // Nobody listens any more when the process ends without waiting.
+                Err(error) => return drop(end.send(Swept::not(format!("nothing was cancelled: {error}")))),
+            };
             let work = async {
                 let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
                 sweep(&Worker::new(proxy, upstream)).await

@@ -64,6 +64,7 @@ async fn serve(
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
+    let read = Instant::now();
     observation.concerns(proxy.audit.entry(Asked {
         endpoint: route.endpoint,
         caller: caller.name(),
@@ -71,19 +72,20 @@ async fn serve(
         target: route.target,
         body: inbound.body(),
     }));
-    // Held to the end: whoever switches everything off waits for what had passed before.
-    let _pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
-        let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
-        tracing::warn!(%caller, guard, operation, "a guard refused a request");
-    })?;
+    // Before the guards: what they would say of a repetition, it would say of the order, which has gone before.
     let admission = keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await?;
     if let Some(Admission::Repeat(kept)) = &admission {
         let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
         return Ok(keyed::repeat(kept, &mut outbound, observation).await);
     }
+    // Held until upstream has answered: whoever switches everything off waits for what had passed before.
+    let pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
+        let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
+        tracing::warn!(%caller, guard, operation, "a guard refused a request");
+    })?;
 
     // From here on the request is whole, and one of a bounded number.
-    let _permit = worker.admit()?;
+    let _permit = worker.admit(route.endpoint)?;
     let waited = worker.wait_for_token().await?;
     observation.was_elsewhere(waited);
     // Whoever gave up meanwhile may have looked, and ordered again. A caller that has only closed its half cannot
@@ -101,15 +103,17 @@ async fn serve(
         Answerer::Upstream => {
             let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
             // Before a byte of it leaves.
-            let begun = Instant::now();
             observation.begin().await?;
-            if begun.elapsed() > A_MOMENT && outbound.stream.has_left() {
+            // Whatever it was that took so long: the journal of keys, the token, the audit log.
+            let is_late = read.elapsed() > A_MOMENT && route.endpoint.effect != Effect::Read;
+            if is_late && outbound.stream.has_left() {
                 return Err(ProxyError::CallerLeft.into());
             }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
             let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
             let Some(Admission::First(mut attempt)) = admission else {
                 let answer = forward(worker, request, wire, &mut outbound, observation).await?;
+                drop(pass);
                 outbound.remaining = fare.remaining();
                 // It is not sent again now, and its caller may take long over the answer.
                 inbound.release_body();
@@ -118,6 +122,7 @@ async fn serve(
             attempt.leaves();
             match forward(worker, request, wire, &mut outbound, observation).await {
                 Ok(answer) => {
+                    drop(pass);
                     outbound.remaining = fare.remaining();
                     inbound.release_body();
                     keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await

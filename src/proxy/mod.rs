@@ -5,8 +5,8 @@
 //!                           callers   who sends it, and may they?      (crate::callers)
 //!                           route     may it ask this? who answers?
 //!                           inbound   read the body, whole
-//!                           guards    may this order pass?             (crate::guard)
 //!                           keyed     has an order with this key gone before?   (crate::idempotency)
+//!                           guards    may this order pass?             (crate::guard)
 //!                           admit     one of a bounded number
 //!                           token     the one that is current, or 503
 //!                           budget    would Tradovate still take it?          (crate::budget)
@@ -76,7 +76,7 @@ use crate::{
     guard::Guards,
     idempotency::Register,
     proxy::{draining::Draining, metrics::LocalMetrics},
-    tradovate::Endpoints,
+    tradovate::{Endpoint, Endpoints},
     upstream::Upstream,
 };
 
@@ -163,11 +163,13 @@ impl Worker {
         SignedDuration::from_secs(self.proxy.session.status().clock_skew_seconds.unwrap_or_default())
     }
 
-    fn admit(&self) -> Result<Permit<'_>, ProxyError> {
+    /// One of a bounded number; what takes risk away is counted, and never refused.
+    fn admit(&self, endpoint: &Endpoint) -> Result<Permit<'_>, ProxyError> {
         let permit = Permit(&self.proxy.in_progress);
         let before = permit.0.fetch_add(1, Ordering::Relaxed);
         let concurrent = self.proxy.limits.concurrent_requests;
-        if before >= concurrent { Err(ProxyError::Overloaded { concurrent }) } else { Ok(permit) }
+        let is_full = before >= concurrent && !endpoint.relief;
+        if is_full { Err(ProxyError::Overloaded { concurrent }) } else { Ok(permit) }
     }
 
     /// The session of this moment: one lock-free load.

@@ -43,8 +43,12 @@ impl Difference {
                 *at = Applies::AtRestart;
             }
         }
-        // A listener does not change between plain HTTP and TLS under its callers.
-        if running.listening.tls.is_some() != new.listening.tls.is_some() {
+        // A listener does not change between plain HTTP and TLS under its callers; nor does it begin, or cease, to ask for
+        // certificates while the rest of what keeps others out waits for the restart.
+        let asks = |config: &Config| {
+            (config.listening.tls.is_some(), config.listening.requires_client_certificates())
+        };
+        if asks(running) != asks(new) {
             for (_, at) in changed.iter_mut().filter(|(_, at)| *at == Applies::ToTls) {
                 *at = Applies::AtRestart;
             }

@@ -255,7 +255,7 @@ fn guarded(refusal: &guard::Refusal) -> Problem {
 /// What is said of "sent" is said of the order, whichever attempt it left in: a caller that reads "not sent" may give
 /// it another key.
 fn keyed(refusal: &idempotency::Refusal) -> Problem {
-    use idempotency::Refusal;
+    use idempotency::{Refusal, Unwritable};
 
     let (status, code, sent, help) = match refusal {
         Refusal::InFlight => (
@@ -288,7 +288,13 @@ fn keyed(refusal: &idempotency::Refusal) -> Problem {
             Sent::No,
             "look into those orders and free their keys with POST /idempotency/forget?key=… on the admin listener, or raise idempotency.entries",
         ),
-        Refusal::Unwritable(_) => (
+        Refusal::Unwritable(Unwritable::Unread(_)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "idempotency-unavailable",
+            Sent::Maybe,
+            "an order may have gone before under this key: look at order/list before you send it under another one; the log says what is wrong with the journal in the state directory",
+        ),
+        Refusal::Unwritable(Unwritable::Disk(_) | Unwritable::Nowhere) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "idempotency-unavailable",
             Sent::No,

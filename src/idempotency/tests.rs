@@ -216,7 +216,7 @@ fn a_journal_that_cannot_be_written_or_read_lets_nothing_go() {
     assert!(begin(&mut unwritable, "a", 1).unwrap_err().contains("cannot be written"));
 
     fs::create_dir(journal(directory.path())).unwrap();
-    assert!(begin(&mut ledger(&directory), "a", 0).unwrap_err().contains("cannot be written"));
+    assert!(begin(&mut ledger(&directory), "a", 0).unwrap_err().contains("cannot be asked"));
 
     let mut nowhere = Ledger::open(Journal::Closed(Unwritable::Nowhere), BOUNDS);
     assert!(begin(&mut nowhere, "a", 0).unwrap_err().contains("in memory alone"));

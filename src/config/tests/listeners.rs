@@ -142,10 +142,11 @@ fn another_certificate_is_taken_at_once_and_tls_itself_at_a_restart() {
     assert_eq!(between(&running, &new), [("tls.cert", Applies::ToTls)]);
     running.adopt(new.clone(), &difference);
     assert_eq!(between(&running, &new), []);
-    // An authority for clients where there was none.
+    // An authority for clients where there was none; and none where there was one, which would open the door.
     let mutual = loaded(&[TLS[0], TLS[1], ("TLS_CLIENT_CA", "DIR/cert.pem")]);
-    let expected = [("tls.cert", Applies::ToTls), ("tls.client-ca", Applies::ToTls)];
+    let expected = [("tls.cert", Applies::AtRestart), ("tls.client-ca", Applies::AtRestart)];
     assert_eq!(between(&running, &mutual), expected);
+    assert_eq!(between(&mutual, &running), expected);
     let plain = loaded(&[]);
     let expected = [("tls.cert", Applies::AtRestart), ("tls.key", Applies::AtRestart)];
     assert_eq!(between(&running, &plain), expected);

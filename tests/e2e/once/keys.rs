@@ -206,3 +206,30 @@ async fn without_a_disk_an_order_with_a_key_is_refused_and_one_without_is_sent()
     upstream.request().await.ok("{}").await;
     assert_eq!(client.answer().await.status(), 200);
 }
+
+#[tokio::test]
+async fn what_the_guards_would_say_of_a_repetition_is_not_said_of_an_order_that_has_gone_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: a\r\n")).await;
+    upstream.request().await.ok("{\"orderId\":1}").await;
+    assert_eq!(client.answer().await.status(), 200);
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: lost\r\n")).await;
+    upstream.request().await.close().await;
+    is_problem(&client.answer().await, 502, "connection-lost", "unknown");
+
+    assert_eq!(Client::connect(proxy.admin).await.ask("POST /guards/kill", "").await.status(), 200);
+    let again = ask(&mut client, "Idempotency-Key: a\r\n").await;
+    assert_eq!((again.status(), again.header("idempotency-replayed")), (200, Some("true")));
+    is_problem(&ask(&mut client, "Idempotency-Key: lost\r\n").await, 409, "outcome-unknown", "unknown");
+    // A new one is refused, and leaves its key free.
+    for _ in 0..2 {
+        let refused = ask(&mut client, "Idempotency-Key: new\r\n").await;
+        is_problem(&refused, 403, "guard-kill", "not-sent");
+    }
+    assert_eq!(Client::connect(proxy.admin).await.ask("POST /guards/release", "").await.status(), 200);
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: new\r\n")).await;
+    upstream.request().await.ok("{}").await;
+    assert_eq!(client.answer().await.status(), 200);
+}

@@ -36,7 +36,7 @@
 //!
 //! # What is in it
 //!
-//! The known fields of a request and of its answer ([`fields`]), shortened, and the SHA-256 of the body; never a header,
+//! The known fields of a request and of its answer (`fields`), shortened, and the SHA-256 of the body; never a header,
 //! and nothing whose name is not known. The answer is looked at while it passes, and never held up.
 //!
 //! Invariants: one thread owns the files; no request waits for a lock, nor longer than two seconds; an

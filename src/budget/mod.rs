@@ -13,7 +13,7 @@
 //! refused for the count: it is an estimate (it knows nothing of the user's other programs), and to hold back a cancel
 //! on an estimate is worse than to hear 429 from upstream.
 //!
-//! Once upstream *has* said 429 or 423, what cannot succeed is held ([`Hold`]).
+//! Once upstream *has* said 429 or 423, what cannot succeed is held (`hold`).
 //!
 //! The windows slide: a bucket for each minute of the last hour, one for each second of the last minute, the oldest of
 //! them counted whole, so that the count is never too low. Workers share them without a lock: to spend costs two atomic

@@ -22,7 +22,7 @@
 //!   place it was found and what to do. Nothing is bound or sent before it succeeds.
 //! - **No typo is silent.** An unknown key, and an unknown variable that begins with `TRADOVATE_`, is an error: a
 //!   misspelt guard would otherwise be no guard.
-//! - **No secret is repeated.** Secrets are [`SecretString`](secrecy::SecretString) from the moment they are
+//! - **No secret is repeated.** Secrets are [`SecretString`] from the moment they are
 //!   parsed; errors never quote the value of a credential, since the classic slip is to put the secret where the
 //!   id belongs; [`Config::redacted`] shows only that they are set.
 

@@ -267,10 +267,12 @@ impl Writer {
     }
 
     fn heals(&self) {
-        if self.standing.trouble().is_some() {
+        let was_ill = self.standing.trouble().is_some();
+        self.standing.ends(None);
+        // Said when it is so: whoever has read it may order at once.
+        if was_ill {
             tracing::info!(directory = %self.options.directory.display(), "the audit log is written again");
         }
-        self.standing.ends(None);
     }
 
     /// Keeps what could not be written, as far as there is room, and says why.

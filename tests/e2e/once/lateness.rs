@@ -63,7 +63,8 @@ async fn an_answer_that_stalls_sends_nothing_again() {
 
 #[tokio::test]
 async fn what_waits_for_a_handshake_in_vain_is_not_sent() {
-    let (origin, proxy) = origin(Way::Tls, |setup| setup.with("TRADOVATE_PROXY_TIMEOUT_TLS", "60ms")).await;
+    let (mut origin, proxy) =
+        origin(Way::Tls, |setup| setup.with("TRADOVATE_PROXY_TIMEOUT_TLS", "60ms")).await;
     let address = origin.address;
     origin.stop().await;
     // It accepts, and never says a word.

@@ -79,8 +79,10 @@ pub(super) fn setup(way: Way, address: SocketAddr, clock: &Clock, ca_pem: &str) 
 
 impl Origin {
     /// Ends every connection, and gives the port up.
-    pub(super) async fn stop(&self) {
+    pub(super) async fn stop(&mut self) {
         self.accepting.abort();
+        // Its end, not the wish for it, is what frees the port.
+        let _ = within("the port to be given up", &mut self.accepting).await;
         self.blade.strike(End::Closed);
         self.is_quiet().await;
     }

@@ -14,7 +14,7 @@ use crate::{
     guard::{Failed, Sweeps, Swept},
     http1::RequestHead,
     hygiene::Received,
-    proxy::{Api, Proxy, ProxyError, Worker, metrics::Observation},
+    proxy::{Api, Proxy, ProxyError, Worker, metrics::Observation, outcome},
     upstream::{self, Answer, Choice, Connector, Failure, Sent, Upstream},
 };
 
@@ -176,8 +176,8 @@ async fn call(
     observation.is_read();
     let answered = exchange(worker, method, path, body, &mut observation).await;
     match &answered {
-        Ok((status, _)) => observation.complete(*status, "answered"),
-        Err(error) => observation.complete(error.problem().status, error.label()),
+        Ok((status, _)) => observation.complete(*status, outcome::Outcome::Answered),
+        Err(error) => observation.complete(error.problem().status, error.outcome()),
     }
     answered
 }

@@ -54,7 +54,7 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
 /// Answers a connection that is not to be served before it has said a word, and ends it.
 pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyError) {
     let problem = error.problem();
-    worker.metrics.observe().complete(problem.status, error.label());
+    worker.metrics.observe().complete(problem.status, error.outcome());
     let peer = accepted.peer().clone();
     let Some(stream) = accepted.open_for_farewell() else { return };
     let mut connection = Connection::new(stream, peer);

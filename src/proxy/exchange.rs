@@ -20,6 +20,7 @@ use crate::{
         keyed,
         metrics::Observation,
         outbound::{Cut, Outbound},
+        outcome::Outcome,
         route::{Answerer, Route, stays_in_http},
     },
     tradovate::{Effect, Penalty, penalty},
@@ -167,12 +168,12 @@ pub(super) async fn pass_on(
     }
     Ok(match outbound.answer(&mut answer, observation).await {
         Ok(keep_alive) => {
-            observation.complete(status, "answered");
+            observation.complete(status, Outcome::Answered);
             answer.finish();
             if keep_alive { After::KeepAlive } else { After::Close }
         }
         Err(Cut::Caller) => {
-            observation.complete(status, "caller-gone");
+            observation.complete(status, Outcome::CallerGone);
             // Read to its end, it leaves a connection that is as good as any. Callers in masses that leave too soon
             // would else have upstream open as many anew.
             answer.finish();
@@ -182,7 +183,7 @@ pub(super) async fn pass_on(
         Err(Cut::Unbegun(error)) => return Err(Failure { error, sent: Sent::Maybe }.into()),
         Err(Cut::Upstream(error)) => {
             tracing::debug!(%error, "upstream's answer broke off");
-            observation.complete(status, "truncated");
+            observation.complete(status, Outcome::Truncated);
             After::Abort
         }
     })
@@ -193,7 +194,7 @@ async fn answer_locally(
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
 ) -> After {
-    observation.complete(StatusCode::OK, "local");
+    observation.complete(StatusCode::OK, Outcome::Local);
     match outbound.local(body).await {
         Ok(()) if outbound.keep_alive => After::KeepAlive,
         Ok(()) => After::Close,
@@ -211,7 +212,7 @@ async fn refuse(
     let Connection { stream, peer, head, inbound, buffer, .. } = connection;
     tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
-    observation.complete(problem.status, error.label());
+    observation.complete(problem.status, error.outcome());
     let whole_head = inbound.has_head().then_some(&*head);
     let mut outbound = worker.outbound(stream, buffer, whole_head, observation.request_id());
     // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.

@@ -14,6 +14,7 @@ use crate::{
         inbound::{Head, Stop},
         metrics::Observation,
         outbound::{Cut, Outbound, Watches as _},
+        outcome::Outcome,
         route::{Answerer, Route},
     },
     tradovate::{Effect, Penalty},
@@ -50,7 +51,7 @@ pub(super) async fn repeat(
 ) -> After {
     observation.repeats();
     let written = outbound.kept(kept, true).await;
-    observation.complete(kept.status(), "replayed");
+    observation.complete(kept.status(), Outcome::Replayed);
     match written {
         Ok(true) => After::KeepAlive,
         Ok(false) => After::Close,
@@ -100,10 +101,10 @@ pub(super) async fn pass_on(
         passed
     };
     let (outcome, after) = match passed {
-        Ok(true) => ("answered", After::KeepAlive),
-        Ok(false) => ("answered", After::Close),
-        Err(Cut::Caller) => ("caller-gone", After::Abort),
-        Err(Cut::Upstream(_) | Cut::Unbegun(_)) => ("truncated", After::Abort),
+        Ok(true) => (Outcome::Answered, After::KeepAlive),
+        Ok(false) => (Outcome::Answered, After::Close),
+        Err(Cut::Caller) => (Outcome::CallerGone, After::Abort),
+        Err(Cut::Upstream(_) | Cut::Unbegun(_)) => (Outcome::Truncated, After::Abort),
     };
     observation.complete(status, outcome);
     Ok(after)

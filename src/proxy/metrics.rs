@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     audit::{self, End, Entry, NotRecorded, RequestId},
     callers::{Caller, NOBODY},
-    proxy::outbound::Watches,
+    proxy::{outbound::Watches, outcome::Outcome},
     tradovate::{Effect, Endpoint, endpoints::OTHER},
     upstream::Answer,
 };
@@ -96,7 +96,8 @@ impl Metrics {
     pub fn turned_away(&self) {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let (operation, effect) = names(None);
-        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), "overloaded", name(None)];
+        let overloaded = Outcome::Overloaded.name();
+        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), overloaded, name(None)];
         self.requests.with_label_values(&labels).inc();
     }
 
@@ -144,7 +145,7 @@ pub(super) struct LocalMetrics {
 #[derive(Clone, Debug)]
 struct Ending {
     status: StatusCode,
-    outcome: &'static str,
+    outcome: Outcome,
     caller: Option<Caller>,
     counter: IntCounter,
 }
@@ -172,7 +173,7 @@ impl LocalMetrics {
         caller: Option<&Caller>,
         endpoint: Option<&Endpoint>,
         status: StatusCode,
-        outcome: &'static str,
+        outcome: Outcome,
     ) {
         let mut rows = self.counters.borrow_mut();
         let last = rows.len().saturating_sub(1);
@@ -186,7 +187,7 @@ impl LocalMetrics {
             return;
         }
         let (operation, effect) = names(endpoint);
-        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), outcome, name(caller)];
+        let labels: [&str; LABELS.len()] = [operation, effect, status.as_str(), outcome.name(), name(caller)];
         let counter = self.requests.with_label_values(&labels);
         counter.inc();
         row.push(Ending { status, outcome, caller: caller.cloned(), counter });
@@ -210,7 +211,7 @@ pub(super) struct Observation<'a> {
     endpoint: Option<Endpoint>,
     /// What is written down of it, if it may change something.
     entry: Option<Entry>,
-    completed: Option<(StatusCode, &'static str)>,
+    completed: Option<(StatusCode, Outcome)>,
 }
 
 impl Observation<'_> {
@@ -289,7 +290,7 @@ impl Observation<'_> {
     }
 
     /// How it ended.
-    pub(super) fn complete(&mut self, status: StatusCode, outcome: &'static str) {
+    pub(super) fn complete(&mut self, status: StatusCode, outcome: Outcome) {
         self.completed = Some((status, outcome));
     }
 
@@ -325,10 +326,10 @@ impl Drop for Observation<'_> {
         let took = self.read.elapsed();
         let (status, outcome) = self.completed.unwrap_or_else(|| {
             if thread::panicking() {
-                return (StatusCode::INTERNAL_SERVER_ERROR, "panicked");
+                return (StatusCode::INTERNAL_SERVER_ERROR, Outcome::Panicked);
             }
             // 499 is nobody's status: it marks, in the metric alone, a request that got no whole answer from us.
-            (StatusCode::from_u16(499).unwrap_or_default(), "aborted")
+            (StatusCode::from_u16(499).unwrap_or_default(), Outcome::Aborted)
         });
         self.metrics.in_flight.dec();
         self.metrics.count(self.caller.as_ref(), endpoint, status, outcome);
@@ -338,14 +339,12 @@ impl Drop for Observation<'_> {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let matters =
             endpoint.is_some_and(|endpoint| matches!(endpoint.effect, Effect::Order | Effect::Write));
-        let is_unknown = match outcome {
-            "aborted" | "panicked" => self.was_sent,
-            outcome => outcome.starts_with("unknown"),
-        };
+        let certainty = outcome.certainty(self.was_sent);
+        let (is_unknown, outcome) = (certainty == audit::Outcome::Unknown, outcome.name());
         let request_id = self.request_id().map(tracing::field::display);
         if let Some(entry) = self.entry.take() {
             let status = self.completed.map(|(status, _)| status);
-            entry.end(&End { outcome: certainty(outcome, is_unknown), how: outcome, status, took });
+            entry.end(&End { outcome: certainty, how: outcome, status, took });
         }
         let (status, caller) = (status.as_u16(), name(self.caller.as_ref()));
         match (matters, is_unknown) {
@@ -357,15 +356,6 @@ impl Drop for Observation<'_> {
             }
             (false, _) => tracing::debug!(operation, effect, status, outcome, caller, micros, "request"),
         }
-    }
-}
-
-/// What the `outcome` of a request means for whoever asks later what it did.
-fn certainty(outcome: &str, is_unknown: bool) -> audit::Outcome {
-    match outcome {
-        _ if is_unknown => audit::Outcome::Unknown,
-        "answered" | "truncated" | "caller-gone" => audit::Outcome::Answered,
-        _ => audit::Outcome::NotSent,
     }
 }
 

@@ -40,6 +40,7 @@ mod limits;
 mod metrics;
 mod no_token;
 mod outbound;
+mod outcome;
 pub mod route;
 
 use std::{

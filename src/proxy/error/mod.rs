@@ -16,7 +16,7 @@ use crate::{
     guard,
     http1::BadRequest,
     idempotency::{self, BadKey},
-    proxy::{NoToken, route::Refusal},
+    proxy::{NoToken, outcome::Outcome, route::Refusal},
     upstream::{Failure, Sent},
 };
 
@@ -112,8 +112,8 @@ impl ProxyError {
         }
     }
 
-    /// The `outcome` label of `requests_total`.
-    pub fn label(&self) -> &'static str {
+    /// How the request ends that is answered with it.
+    pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::BadRequest(_)
             | Self::Stranger(_)
@@ -122,21 +122,21 @@ impl ProxyError {
             | Self::BodyTooLarge { .. }
             | Self::Refused(_)
             | Self::BadKey(_)
-            | Self::Keyed(_) => "refused",
-            Self::Guarded(_) => "guarded",
-            Self::NoToken(_) => "no-token",
-            Self::CallerLeft => "not-sent",
-            Self::Budget(budget::Refusal::Spent { .. }) => "budget-spent",
-            Self::Budget(budget::Refusal::Held(_)) => "held",
-            Self::NotRecorded(_) => "not-recorded",
+            | Self::Keyed(_) => Outcome::Refused,
+            Self::Guarded(_) => Outcome::Guarded,
+            Self::NoToken(_) => Outcome::NoToken,
+            Self::CallerLeft => Outcome::NotSent,
+            Self::Budget(budget::Refusal::Spent { .. }) => Outcome::BudgetSpent,
+            Self::Budget(budget::Refusal::Held(_)) => Outcome::Held,
+            Self::NotRecorded(_) => Outcome::NotRecorded,
             Self::Overloaded { .. } | Self::BuffersFull { .. } | Self::TooManyConnections { .. } => {
-                "overloaded"
+                Outcome::Overloaded
             }
             Self::Upstream(Failure { error, sent }) => match (sent, error.is_connect(), error.is_timeout()) {
-                (_, true, _) => "connect-failed",
-                (Sent::No, false, _) => "not-sent",
-                (Sent::Maybe, false, true) => "unknown-timeout",
-                (Sent::Maybe, false, false) => "unknown-broken",
+                (_, true, _) => Outcome::ConnectFailed,
+                (Sent::No, false, _) => Outcome::NotSent,
+                (Sent::Maybe, false, true) => Outcome::UnknownTimeout,
+                (Sent::Maybe, false, false) => Outcome::UnknownBroken,
             },
         }
     }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(problem.status, 504);
         assert_eq!(body["type"], "urn:tradovate-proxy:problem:upstream-too-slow");
         assert_eq!(body["outcome"], "unknown");
-        assert_eq!(error.label(), "unknown-timeout");
+        assert_eq!(error.outcome(), Outcome::UnknownTimeout);
         assert!(body["help"].as_str().unwrap().contains("before you send it again"));
         assert_eq!(body.get("errorText"), None, "who reads only this would take it for a refusal");
     }
@@ -164,7 +164,7 @@ mod tests {
     fn not_connected_means_not_sent() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });
-        assert_eq!((error.problem().status.as_u16(), error.label()), (502, "connect-failed"));
+        assert_eq!((error.problem().status.as_u16(), error.outcome()), (502, Outcome::ConnectFailed));
         assert!(error.problem().help.contains("safe to try again"));
         let body: serde_json::Value = serde_json::from_slice(&error.problem().to_json()).unwrap();
         assert_eq!(body["errorText"], body["detail"]);

@@ -296,6 +296,17 @@ impl Fare<'_> {
         }
     }
 
+    /// It did not after all, the last time: not a byte of it left.
+    pub fn is_not_sent(&self) {
+        let before = self.times_sent.get();
+        self.times_sent.set(before.saturating_sub(1));
+        // The first time's share is given back when it is known that there is no other.
+        if before > 1 {
+            self.budget.all.take_back(self.at);
+            self.caller.take_back(self.at);
+        }
+    }
+
     /// What ordinary requests may still send in the tighter of both windows; `None` without a limit.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining

@@ -169,13 +169,13 @@ enum Otherwise {
 }
 
 impl Attempt {
-    /// From here on nobody can say that it was not sent, but [`not_sent`](Self::not_sent).
+    /// From here on nobody can say that it was not sent, but [`has_not_left`](Self::has_not_left).
     pub fn leaves(&mut self) {
         self.otherwise = Some(Otherwise::Unknown);
     }
 
-    /// It was certainly not sent: the key is free.
-    pub fn not_sent(mut self) {
+    /// It was certainly not sent: unless it [leaves](Self::leaves) again, the key is free.
+    pub fn has_not_left(&mut self) {
         self.otherwise = Some(Otherwise::Free);
     }
 

@@ -293,7 +293,8 @@ async fn an_attempt_that_is_dropped_says_itself_what_is_known() {
     // It has, and was not sent after all.
     let Ok(Admission::First(mut attempt)) = ask(&register).await else { panic!("not freed") };
     attempt.leaves();
-    attempt.not_sent();
+    attempt.has_not_left();
+    drop(attempt);
     // It has.
     let Ok(Admission::First(mut attempt)) = ask(&register).await else { panic!("not freed") };
     assert!(matches!(ask(&register).await, Err(Refusal::InFlight)));

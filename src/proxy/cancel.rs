@@ -14,7 +14,7 @@ use crate::{
     guard::{Failed, Sweeps, Swept},
     http1::RequestHead,
     hygiene::Received,
-    proxy::{Api, Proxy, ProxyError, Worker, metrics::Observation, outcome},
+    proxy::{Api, Proxy, ProxyError, Worker, departure::Departure, metrics::Observation, outcome},
     upstream::{self, Answer, Choice, Connector, Failure, Sent, Upstream},
 };
 
@@ -211,11 +211,10 @@ async fn exchange(
     let fare = worker.proxy.budget.spend(OPERATOR, relief, session.generation)?;
     let mut wire = Vec::new();
     let prepared = lease.prepare(&request.authorize(&session.bearer, &session.origin), &mut wire)?;
-    observation.is_sent();
-    fare.is_sent();
-    let mut answer = prepared.send().await?;
+    let mut departure = Departure::new(fare, observation, None);
+    let mut answer = departure.send(prepared).await?;
     while answer.head().await? == upstream::Head::Interim {}
-    observation.is_answered();
+    departure.observation().is_answered();
     let status = answer.status();
     let body = whole(&mut answer).await?;
     answer.finish();

@@ -1,9 +1,6 @@
 //! One request, from its first byte to its answer's last, in the order it happens.
 
-use std::time::Duration;
-
 use http::StatusCode;
-use tokio::time::Instant;
 
 use crate::{
     audit::{Asked, RequestId},
@@ -15,6 +12,7 @@ use crate::{
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
+        departure::Departure,
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
         keyed,
@@ -65,7 +63,6 @@ async fn serve(
     observation.is_for(route.endpoint);
     inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
     observation.is_read();
-    let read = Instant::now();
     observation.concerns(proxy.audit.entry(Asked {
         endpoint: route.endpoint,
         caller: caller.name(),
@@ -74,11 +71,14 @@ async fn serve(
         body: inbound.body(),
     }));
     // Before the guards: what they would say of a repetition, it would say of the order, which has gone before.
-    let admission = keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await?;
-    if let Some(Admission::Repeat(kept)) = &admission {
-        let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
-        return Ok(keyed::repeat(kept, &mut outbound, observation).await);
-    }
+    let attempt = match keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await? {
+        Some(Admission::Repeat(kept)) => {
+            let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
+            return Ok(keyed::repeat(&kept, &mut outbound, observation).await);
+        }
+        Some(Admission::First(attempt)) => Some(attempt),
+        None => None,
+    };
     // Held until upstream has answered: whoever switches everything off waits for what had passed before.
     let pass = proxy.guards.judge(&guarded(head, &route, inbound.body())).inspect_err(|refusal| {
         let (guard, operation) = (refusal.rule().name(), route.endpoint.operation);
@@ -105,35 +105,18 @@ async fn serve(
             let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
             // Before a byte of it leaves.
             observation.begin().await?;
-            // Whatever it was that took so long: the journal of keys, the token, the audit log.
-            let is_late = read.elapsed() > A_MOMENT && route.endpoint.effect != Effect::Read;
-            if is_late && outbound.stream.has_left() {
-                return Err(ProxyError::CallerLeft.into());
-            }
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
-            let request = Outgoing { request, endpoint: route.endpoint, fare: &fare };
-            let Some(Admission::First(mut attempt)) = admission else {
-                let answer = forward(worker, request, wire, &mut outbound, observation).await?;
-                drop(pass);
-                outbound.remaining = fare.remaining();
-                // It is not sent again now, and its caller may take long over the answer.
-                inbound.release_body();
-                return pass_on(answer, &mut outbound, observation).await;
-            };
-            attempt.leaves();
-            match forward(worker, request, wire, &mut outbound, observation).await {
-                Ok(answer) => {
-                    drop(pass);
-                    outbound.remaining = fare.remaining();
-                    inbound.release_body();
-                    keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await
-                }
-                Err(stop) => {
-                    if stop.is_unsent() {
-                        attempt.not_sent();
-                    }
-                    Err(stop)
-                }
+            let outgoing = Outgoing { request, endpoint: route.endpoint };
+            let mut departure = Departure::new(fare, observation, attempt);
+            let answer = forward(worker, outgoing, wire, &mut outbound, &mut departure).await?;
+            drop(pass);
+            let (remaining, attempt) = departure.arrived();
+            outbound.remaining = remaining;
+            // It is not sent again now, and its caller may take long over the answer.
+            inbound.release_body();
+            match attempt {
+                Some(attempt) => keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await,
+                None => pass_on(answer, &mut outbound, observation).await,
             }
         }
     }
@@ -254,6 +237,3 @@ impl Worker {
         }
     }
 }
-
-/// Longer than a disk takes that is well: whoever waited for one that is not may have given up.
-const A_MOMENT: Duration = Duration::from_millis(250);

@@ -15,7 +15,6 @@ use crate::{
         buffered::{FREE, Share},
         error::Slow,
     },
-    upstream::Sent,
 };
 
 /// What arrives on one connection.
@@ -52,17 +51,6 @@ pub(super) enum Stop {
     Error(ProxyError),
     /// There is nobody to tell.
     Gone,
-}
-
-impl Stop {
-    /// Whether it is certain that upstream has seen nothing of a request that may not be sent twice. Such a one is left
-    /// by its caller before it is sent, or not at all.
-    pub(super) fn is_unsent(&self) -> bool {
-        match self {
-            Self::Gone => true,
-            Self::Error(error) => error.problem().sent == Sent::No,
-        }
-    }
 }
 
 impl<E: Into<ProxyError>> From<E> for Stop {

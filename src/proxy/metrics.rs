@@ -271,6 +271,16 @@ impl Observation<'_> {
         self.was_sent = true;
     }
 
+    /// Not a byte of it has left after all.
+    pub(super) fn is_not_sent(&mut self) {
+        self.was_sent = false;
+    }
+
+    /// Whether it was read so long ago that its caller may have given up, whatever it was that took the time.
+    pub(super) fn is_late(&self) -> bool {
+        self.read.elapsed() > A_MOMENT
+    }
+
     /// So long it was waited for something that the proxy does not do itself.
     pub(super) fn was_elsewhere(&mut self, took: Duration) {
         self.elsewhere += took;
@@ -370,6 +380,9 @@ fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
 fn name(caller: Option<&Caller>) -> &str {
     caller.map_or(NOBODY, Caller::name)
 }
+
+/// Longer than a disk takes that is well, or a connection to a broker that is near.
+const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// Of `requests_total`. One too few or too many would be a panic, wherever it is counted.
 const LABELS: [&str; 5] = ["operation", "effect", "status", "outcome", "caller"];

@@ -13,6 +13,7 @@
 //!                           audit     an order is written down before it leaves     (crate::audit)
 //!                           hygiene   scrub, then authorise            (crate::hygiene)
 //!               forward     upstream  one lease, sent at most once     (crate::upstream)
+//!                           departure it leaves: told to all who are asked about it later
 //!                           learn     what the answer says of the session
 //!                           outbound  stream the answer back
 //! ```
@@ -26,6 +27,7 @@ mod buffered;
 mod cancel;
 mod compat;
 mod connection;
+mod departure;
 mod draining;
 mod error;
 mod exchange;

@@ -47,7 +47,8 @@ pub enum ProxyError {
     /// Nobody's: there is no live token, and these are the circumstances.
     #[error("no live token: {0}")]
     NoToken(NoToken),
-    /// Nobody's: the caller closed its side while its request waited for a token, or to be written down.
+    /// Nobody's: the caller closed its side while its request waited for a token, to be written down, or for a
+    /// connection.
     #[error("the caller closed its side of the connection while the request waited to be sent")]
     CallerLeft,
     /// Nobody's: Tradovate would not take it, or what it still takes is kept for cancels.

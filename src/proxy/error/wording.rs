@@ -59,7 +59,7 @@ impl ProxyError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "caller-left",
                 self.to_string(),
-                "nothing was sent: wait for the answer with the connection open, longer than timeouts.token",
+                "nothing was sent: wait for the answer with the connection open, longer than timeouts.token, timeouts.connect and timeouts.tls together",
             ),
             Self::NotRecorded(_) => Problem {
                 retry_after: Some(1),

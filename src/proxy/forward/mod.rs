@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 use crate::{
     auth::{Generation, Reader, Sign},
-    budget::Fare,
     hygiene::Scrubbed,
     origin::Origin,
-    proxy::{ProxyError, Worker, inbound::Stop, metrics::Observation, outbound::Outbound},
+    proxy::{
+        ProxyError, Worker, departure::Departure, inbound::Stop, metrics::Observation, outbound::Outbound,
+    },
     tradovate::{Effect, Endpoint},
     upstream::{self, Answer, Choice, Failure, Prepared, Sent},
 };
@@ -24,25 +25,27 @@ use crate::{
 ///
 /// A caller that resets its connection is gone. A `read` is then dropped, and upstream's connection with it; anything
 /// else is not sent any more, or is read to its answer if it was. That a caller has closed its half (FIN) says only
-/// that it asks nothing further: it may be waiting for the answer (RFC 9112 §9.6).
+/// that it asks nothing further: it may be waiting for the answer (RFC 9112 §9.6). Nor may it, if the request has
+/// waited: whoever gave up on an order may have looked, and ordered again, so that one is not sent any more.
 pub(super) async fn forward(
     worker: &Worker,
     outgoing: Outgoing<'_>,
     wire: &mut Vec<u8>,
     outbound: &mut Outbound<'_>,
-    observation: &mut Observation<'_>,
+    departure: &mut Departure<'_, '_>,
 ) -> Result<Answer, Stop> {
-    let first = attempt(worker, outgoing, Choice::Any, wire, outbound, observation).await;
+    let first = attempt(worker, outgoing, Choice::Any, wire, outbound, departure).await;
     let choice = match &first {
         Ok(tried)
-            if outgoing.endpoint.effect == Effect::Read && tried.is_outdated(worker, observation).await =>
+            if outgoing.endpoint.effect == Effect::Read
+                && tried.is_outdated(worker, departure.observation()).await =>
         {
             Choice::Any
         }
         Err(missed) if missed.may_repeat(outgoing.endpoint.effect) => Choice::Fresh,
         Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
     };
-    let second = attempt(worker, outgoing, choice, wire, outbound, observation).await;
+    let second = attempt(worker, outgoing, choice, wire, outbound, departure).await;
     match (first, second) {
         // What the first try is known to have done outweighs what the second could not do.
         (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
@@ -56,7 +59,6 @@ pub(super) async fn forward(
 pub(super) struct Outgoing<'a> {
     pub(super) request: Scrubbed<'a>,
     pub(super) endpoint: &'a Endpoint,
-    pub(super) fare: &'a Fare<'a>,
 }
 
 /// An answer, which token was sent for it, and where.
@@ -80,13 +82,13 @@ async fn attempt(
     choice: Choice,
     wire: &mut Vec<u8>,
     outbound: &mut Outbound<'_>,
-    observation: &mut Observation<'_>,
+    departure: &mut Departure<'_, '_>,
 ) -> Result<Tried, Missed> {
     let (prepared, generation, origin, on_reused) = loop {
         let origin = worker.token()?.origin.clone();
         let lease = worker.upstream.lease(&origin, choice).await?;
         let opened_in = lease.opened_in();
-        observation.was_elsewhere(opened_in.unwrap_or_default());
+        departure.observation().was_elsewhere(opened_in.unwrap_or_default());
 
         // The token of this very moment, after the connection stands; and only over the way it was issued for.
         let session = worker.token()?;
@@ -97,16 +99,19 @@ async fn attempt(
             break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
         }
     };
-    // Opening a connection can take seconds, and whoever left meanwhile may order again elsewhere.
+    // The last moment. Whatever took long (the journal of keys, the token, the audit log, a connection), whoever gave up
+    // meanwhile may order again elsewhere.
+    let effect = outgoing.endpoint.effect;
+    if effect != Effect::Read && departure.observation().is_late() && outbound.stream.has_left() {
+        return Err(ProxyError::CallerLeft.into());
+    }
     if !on_reused && outbound.is_reset() {
         return Err(Missed { error: Stop::Gone, on_reused });
     }
     let budget = &*worker.proxy.budget;
     let holds = budget.holds();
-    outgoing.fare.is_sent();
-    observation.is_sent();
-    let answer = answer_to(prepared, outgoing.endpoint.effect, outbound).await;
-    observation.is_answered();
+    let answer = answer_to(prepared, effect, outbound, departure).await;
+    departure.observation().is_answered();
     let answer = answer.map_err(|error| Missed { error, on_reused })?;
     let tried = Tried { answer, generation, origin };
     let status = tried.answer.status().as_u16();
@@ -119,8 +124,9 @@ async fn answer_to(
     request: Prepared<'_>,
     effect: Effect,
     outbound: &mut Outbound<'_>,
+    departure: &mut Departure<'_, '_>,
 ) -> Result<Answer, Stop> {
-    let mut answer = awaited(request.send(), effect, outbound).await?;
+    let mut answer = awaited(departure.send(request), effect, outbound).await?;
     while awaited(answer.head(), effect, outbound).await? == upstream::Head::Interim {
         // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
         // read to its answer all the same, so that its outcome is known.

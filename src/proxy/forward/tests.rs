@@ -8,11 +8,15 @@ use std::{
 };
 
 use prometheus::Registry;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::LocalSet,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::{
@@ -54,6 +58,7 @@ fn only_what_speaks_against_the_session_is_a_sign() {
 
 const READ: &str = "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const ORDER: &str = "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const WRITE: &str = "POST /v1/accountRiskStatus/setaccountnotes HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
 const MOVED: &str =
     "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://b.example/v1/x\r\nContent-Length: 0\r\n\r\n";
@@ -134,6 +139,47 @@ async fn a_new_origin_that_cannot_be_reached_leaves_the_redirect_to_the_caller()
     .await;
 }
 
+#[tokio::test]
+async fn a_caller_that_closes_its_side_while_a_connection_is_opened_has_left_only_if_that_takes_long() {
+    let moments = [Duration::ZERO, Duration::from_millis(300)];
+    for (request, took) in
+        [READ, ORDER, WRITE].into_iter().flat_map(|request| moments.map(|took| (request, took)))
+    {
+        on_stage(1000, async |mut stage, mut caller| {
+            stage.publish_over_tls(2);
+            caller.write_all(request.as_bytes()).await.unwrap();
+            caller.shutdown().await.unwrap();
+            let (opening, _) = stage.old.accept().await.unwrap();
+            pass(took).await;
+            let mut opened = stage.acceptor.accept(opening).await.unwrap();
+            if took.is_zero() || request == READ {
+                let mut byte = [0];
+                opened.read_exact(&mut byte).await.unwrap();
+                opened.write_all(OK.as_bytes()).await.unwrap();
+                let answer = read(&mut caller).await;
+                assert!(answer.starts_with("HTTP/1.1 200"), "{request:?} {took:?}: {answer}");
+            } else {
+                let answer = read(&mut caller).await;
+                assert!(answer.starts_with("HTTP/1.1 503"), "{request:?} {took:?}: {answer}");
+                assert!(answer.contains("\r\nX-Proxy-Outcome: not-sent\r\n"), "{answer}");
+                assert!(answer.contains("caller-left"), "{answer}");
+                let mut seen = Vec::new();
+                // However it ends: the proxy owes nothing to a connection that it has not used.
+                let _ = opened.read_to_end(&mut seen).await;
+                assert!(seen.is_empty(), "{seen:?}");
+            }
+        })
+        .await;
+    }
+}
+
+/// Lets time pass, and nothing else that waits for it end before it has.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 fn is_passed_on(answer: &str) {
     assert!(answer.starts_with("HTTP/1.1 307 Temporary Redirect\r\n"), "{answer}");
     assert!(answer.contains("\r\nLocation: https://b.example/v1/x\r\n"), "{answer}");
@@ -146,6 +192,8 @@ struct Stage {
     clock: Clock,
     old: TcpListener,
     new: TcpListener,
+    /// What either of them can be behind.
+    acceptor: TlsAcceptor,
 }
 
 /// Plays a scene between a worker, which waits so many milliseconds for a session, and one caller.
@@ -156,11 +204,24 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let (publisher, session) = channel(clock.clone(), Status::starting(clock.now()));
         let old = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let new = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut stage = Stage { publisher, clock: clock.clone(), old, new };
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let served = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(served));
+        let mut stage = Stage { publisher, clock: clock.clone(), old, new, acceptor };
         stage.publish(1, stage.old.local_addr().unwrap());
 
         let registry = Registry::new();
-        let tls = tls::client_config(&[], tls::Alpn::Http1).unwrap();
+        let tls = tls::client_config(&[certificate.der().clone()], tls::Alpn::Http1).unwrap();
         let connector = Connector::new(Arc::new(tls), upstream::Timeouts::default());
         let upstream = Upstream::new(connector, 16 * 1024, upstream::Metrics::register(&registry).unwrap());
         let budget = Budget::new(Policy::unlimited(), clock.clone());
@@ -198,13 +259,22 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
 impl Stage {
     /// Publishes a session of this generation at `address`.
     fn publish(&mut self, generation: u64, address: SocketAddr) {
+        self.publish_at(generation, &format!("http://{address}"));
+    }
+
+    /// The same, at the old upstream, behind TLS.
+    fn publish_over_tls(&mut self, generation: u64) {
+        self.publish_at(generation, &format!("https://{}", self.old.local_addr().unwrap()));
+    }
+
+    fn publish_at(&mut self, generation: u64, origin: &str) {
         let now = self.clock.now();
         let session = Session {
             bearer: Bearer::new(&format!("token-{generation}").into()).unwrap(),
             expires_at: now + Duration::from_secs(3600),
             issued_at: now,
             generation: Generation(generation),
-            origin: Arc::new(format!("http://{address}").parse().unwrap()),
+            origin: Arc::new(origin.parse().unwrap()),
             user: crate::auth::User::default(),
         };
         self.publisher.publish(session, Status { state: State::Live, ..Status::starting(now) });

@@ -1,10 +1,16 @@
 //! Orders with an `Idempotency-Key`: repeated by their callers, and sent once.
 
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tradovate_proxy::{
+    clock::Clock,
+    idempotency::{self, Admission, Bounds, Journal, Key, Register},
+};
 
-use super::Effect;
+use super::{Effect, origin::origin};
 use crate::support::{
-    Answer, Client, Proxy, RawUpstream, Setup, client::End, message::Head, upstream::raw_with,
+    Answer, Client, Proxy, RawUpstream, Setup, client::End, message::Head, stage::Way, upstream::raw_with,
+    within,
 };
 
 async fn stage(directory: &TempDir, settings: impl FnOnce(Setup) -> Setup) -> (RawUpstream, Proxy) {
@@ -150,6 +156,33 @@ async fn what_was_certainly_not_sent_frees_its_key() {
     client.send(keyed(Effect::Order, 1, "Idempotency-Key: a\r\n")).await;
     upstream.request().await.ok("{}").await;
     assert_eq!(client.answer().await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_order_that_is_broken_off_while_it_waits_for_a_connection_frees_its_key() {
+    let (state, log) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut origin, proxy) = origin(Way::Tls, |setup| {
+        setup.stored_in(state.path()).audited_in(log.path()).with("TRADOVATE_PROXY_DRAIN_TIMEOUT", "0s")
+    })
+    .await;
+    origin.stop().await;
+    // It accepts, and never says a word.
+    let mute = within("the port", TcpListener::bind(origin.address)).await.unwrap();
+    let mut client = proxy.client().await;
+    client.send(keyed(Effect::Order, 1, "Idempotency-Key: a\r\n")).await;
+    let _connecting = within("a connection", mute.accept()).await.unwrap();
+    proxy.stop().await;
+
+    let written = std::fs::read_to_string(log.path().join("orders-000001.jsonl")).unwrap();
+    assert!(written.contains(r#""outcome":"not-sent","how":"aborted""#), "{written}");
+    let register =
+        Register::start(Journal::within(state.path()), Bounds::default(), Clock::system()).unwrap();
+    let order = Effect::Order.request(1);
+    let (head, body) = order.split_once("\r\n\r\n").unwrap();
+    let target = head.split(' ').nth(1).unwrap();
+    let request = idempotency::request("POST", target, body.as_bytes());
+    let again = register.begin("local", Key::new("a").unwrap(), request).await;
+    assert!(matches!(again, Ok(Admission::First(_))), "{again:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
     downstream::Stream,
     guard,
     hygiene::Received,
-    idempotency::Admission,
+    idempotency::{Admission, Attempt},
     proxy::{
         ProxyError, Worker, compat,
         connection::Connection,
@@ -114,10 +114,7 @@ async fn serve(
             outbound.remaining = remaining;
             // It is not sent again now, and its caller may take long over the answer.
             inbound.release_body();
-            match attempt {
-                Some(attempt) => keyed::pass_on(worker, answer, attempt, &mut outbound, observation).await,
-                None => pass_on(answer, &mut outbound, observation).await,
-            }
+            pass_on(worker, answer, attempt, &mut outbound, observation).await
         }
     }
 }
@@ -134,22 +131,21 @@ fn guarded<'a>(head: &'a Head, route: &Route<'a>, body: &'a [u8]) -> guard::Requ
     }
 }
 
-pub(super) async fn pass_on(
+/// Passes an answer on, and tells an `attempt` of it; what comes of that is the same for every request.
+async fn pass_on(
+    worker: &Worker,
     mut answer: Answer,
+    attempt: Option<Attempt>,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
     let status = answer.status();
     observation.reads(&answer);
-    if status == StatusCode::OK {
-        let body =
-            answer.peek(penalty::LONGEST).await.map_err(|error| Failure { error, sent: Sent::Maybe })?;
-        outbound.penalty = Penalty::find(body);
-        if outbound.penalty.is_some() {
-            observation.is_penalty();
-        }
-    }
-    Ok(match outbound.answer(&mut answer, observation).await {
+    let passed = match attempt {
+        Some(attempt) => keyed::pass_on(worker, &mut answer, attempt, outbound, observation).await,
+        None => stream_back(&mut answer, outbound, observation).await,
+    };
+    Ok(match passed {
         Ok(keep_alive) => {
             observation.complete(status, Outcome::Answered);
             answer.finish();
@@ -170,6 +166,22 @@ pub(super) async fn pass_on(
             After::Abort
         }
     })
+}
+
+/// Passes an answer on as it comes. Returns whether the connection can be used again.
+pub(super) async fn stream_back(
+    answer: &mut Answer,
+    outbound: &mut Outbound<'_>,
+    observation: &mut Observation<'_>,
+) -> Result<bool, Cut> {
+    if answer.status() == StatusCode::OK {
+        let body = answer.peek(penalty::LONGEST).await.map_err(Cut::Unbegun)?;
+        outbound.penalty = Penalty::find(body);
+        if outbound.penalty.is_some() {
+            observation.is_penalty();
+        }
+    }
+    outbound.answer(answer, observation).await
 }
 
 async fn answer_locally(

@@ -10,15 +10,15 @@ use crate::{
     idempotency::{self, Admission, Attempt, Kept, Key},
     proxy::{
         ProxyError, Worker,
-        exchange::{self, After},
-        inbound::{Head, Stop},
+        exchange::{After, stream_back},
+        inbound::Head,
         metrics::Observation,
         outbound::{Cut, Outbound, Watches as _},
         outcome::Outcome,
         route::{Answerer, Route},
     },
     tradovate::{Effect, Penalty},
-    upstream::{Answer, Failure, Length, Sent, UpstreamError},
+    upstream::{Answer, Length, UpstreamError},
 };
 
 /// Asks the register for leave, if the request has a key and does something.
@@ -50,6 +50,7 @@ pub(super) async fn repeat(
     observation: &mut Observation<'_>,
 ) -> After {
     observation.repeats();
+    outbound.penalty = penalty(kept);
     let written = outbound.kept(kept, true).await;
     observation.complete(kept.status(), Outcome::Replayed);
     match written {
@@ -59,55 +60,45 @@ pub(super) async fn repeat(
     }
 }
 
-/// Passes the first answer on, once the register has it: whoever has read it may ask again at once.
+/// Passes the first answer on, once the register has it: whoever has read it may ask again at once. Returns whether the
+/// connection can be used again.
 pub(super) async fn pass_on(
     worker: &Worker,
-    mut answer: Answer,
+    answer: &mut Answer,
     attempt: Attempt,
     outbound: &mut Outbound<'_>,
     observation: &mut Observation<'_>,
-) -> Result<After, Stop> {
-    observation.reads(&answer);
+) -> Result<bool, Cut> {
     let (status, limit) = (answer.status(), worker.proxy.register.answer_bytes());
     if let Length::Known(length) = answer.length()
         && usize::try_from(length).is_ok_and(|length| length > limit)
     {
         attempt.answered_at_length(status);
-        return exchange::pass_on(answer, outbound, observation).await;
+        return stream_back(answer, outbound, observation).await;
     }
-    let gathered = gather(&mut answer, limit).await;
     // Dropped unsettled, the attempt says that nobody knows.
-    let Gathered { kept, is_whole } = gathered.map_err(|error| Failure { error, sent: Sent::Maybe })?;
-    let passed = if is_whole {
-        let kept = Arc::new(kept);
-        attempt.answered(Arc::clone(&kept));
-        answer.finish();
-        outbound.penalty = kept.body().filter(|_| status == StatusCode::OK).and_then(Penalty::find);
-        if outbound.penalty.is_some() {
-            observation.is_penalty();
-        }
-        if let Some(body) = kept.body() {
-            observation.saw(body);
-        }
-        let passed = outbound.kept(&kept, false).await;
-        observation.is_passed_on();
-        passed
-    } else {
+    let Gathered { kept, is_whole } = gather(answer, limit).await.map_err(Cut::Unbegun)?;
+    if !is_whole {
         attempt.answered_at_length(status);
-        let passed = outbound.answer_begun(&kept, &mut answer, observation).await;
-        if passed.is_ok() {
-            answer.finish();
-        }
-        passed
-    };
-    let (outcome, after) = match passed {
-        Ok(true) => (Outcome::Answered, After::KeepAlive),
-        Ok(false) => (Outcome::Answered, After::Close),
-        Err(Cut::Caller) => (Outcome::CallerGone, After::Abort),
-        Err(Cut::Upstream(_) | Cut::Unbegun(_)) => (Outcome::Truncated, After::Abort),
-    };
-    observation.complete(status, outcome);
-    Ok(after)
+        return outbound.answer_begun(&kept, answer, observation).await;
+    }
+    let kept = Arc::new(kept);
+    attempt.answered(Arc::clone(&kept));
+    outbound.penalty = penalty(&kept);
+    if outbound.penalty.is_some() {
+        observation.is_penalty();
+    }
+    if let Some(body) = kept.body() {
+        observation.saw(body);
+    }
+    let keep_alive = outbound.kept(&kept, false).await?;
+    observation.is_passed_on();
+    Ok(keep_alive)
+}
+
+/// The one that it holds.
+fn penalty(kept: &Kept) -> Option<Penalty> {
+    kept.body().filter(|_| kept.status() == StatusCode::OK).and_then(Penalty::find)
 }
 
 /// An answer as far as it has been read.

@@ -50,6 +50,11 @@ async fn an_answered_order_is_answered_again_and_not_sent_again() {
         ),
         ("c", Effect::Write, "HTTP/1.1 429 Slow\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"),
         ("d", Effect::Order, "HTTP/1.1 204 None\r\n\r\n"),
+        (
+            "e",
+            Effect::Order,
+            "HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n{\"p-ticket\":\"a\",\"p-time\":15}",
+        ),
     ] {
         let request = keyed(effect, 1, &format!("Idempotency-Key: {key}\r\n"));
         client.send(&request).await;
@@ -58,6 +63,8 @@ async fn an_answered_order_is_answered_again_and_not_sent_again() {
         received.answer(answer).await;
         let first = client.answer().await;
         assert_eq!(first.header("idempotency-replayed"), None, "{key}");
+        let penalty = (key == "e").then_some("ticket; wait=15");
+        assert_eq!(first.header("x-proxy-penalty"), penalty, "{key}");
         client.send(&request).await;
         let again = client.answer().await;
         assert_eq!(again.header("idempotency-replayed"), Some("true"), "{key}");
@@ -75,7 +82,9 @@ async fn an_answered_order_is_answered_again_and_not_sent_again() {
         is_problem(&client.answer().await, 422, "idempotency-mismatch", "not-sent");
     }
     upstream.is_untouched();
-    proxy.counts(&[("outcome", "replayed")], 4.0).await;
+    proxy.counts(&[("outcome", "replayed")], 5.0).await;
+    // Upstream has said it once.
+    proxy.shows("tradovate_proxy_penalties_total", &[("effect", "order")], 1.0).await;
 }
 
 #[tokio::test]

@@ -49,6 +49,15 @@ pub(super) struct Pending {
     pub(super) ack: Option<oneshot::Sender<bool>>,
 }
 
+/// Why a line could not be handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("{QUEUE} lines wait for the disk already, and there is no room for more")]
+    NoRoom,
+    #[error("its writer has ended")]
+    NoWriter,
+}
+
 /// How the log stands.
 #[derive(Debug)]
 pub(super) struct Standing {
@@ -101,21 +110,25 @@ impl Desk {
         self.on_failure
     }
 
-    /// Hands a line in, if there is room. Never blocks.
-    pub(super) fn write(&self, event: Event, ack: Option<oneshot::Sender<bool>>) {
+    /// Hands a line in, if there is room; it is counted as lost if not. Never blocks.
+    pub(super) fn write(&self, event: Event, ack: Option<oneshot::Sender<bool>>) -> Result<(), Lost> {
         let pending = Pending { at: self.clock.wall(), event, ack };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.inbox.try_send(Message::Write(Box::new(pending)))
-        {
+        let handed_in = self.inbox.try_send(Message::Write(Box::new(pending)));
+        handed_in.map_err(|error| {
             self.standing.loses(1);
-        }
+            match error {
+                TrySendError::Full(_) => Lost::NoRoom,
+                TrySendError::Disconnected(_) => Lost::NoWriter,
+            }
+        })
     }
 
     /// The same for what somebody could flood the disk with: the first few in a minute, and the number of the rest.
     pub(super) fn write_some(&self, event: Event) {
         debug_assert!(matches!(event, Event::Refused(Refused { .. })), "everything else is written");
         if self.standing.has_room_for_refused() {
-            self.write(event, None);
+            // Lost, it is counted.
+            let _ = self.write(event, None);
         } else {
             self.standing.suppressed.fetch_add(1, Ordering::Relaxed);
         }

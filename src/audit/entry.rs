@@ -9,7 +9,7 @@ use uuid::{Builder, Uuid};
 use crate::audit::{
     AuditLog, NotRecorded,
     chain::Hash,
-    desk::Desk,
+    desk::{Desk, Lost},
     fields::{self, LONGEST_ANSWER, Unread},
     line::{Ended, Event, Refused, Request},
     options::OnFailure,
@@ -170,18 +170,20 @@ impl Entry {
         }
         let Stage::Read(request) = std::mem::replace(&mut self.stage, Stage::Begun) else { return Ok(()) };
         let (written, ack) = oneshot::channel();
-        desk.write(Event::Begun(*request), Some(written));
+        let handed_in = desk.write(Event::Begun(*request), Some(written));
         // It is known that there will be no acknowledgement worth waiting for.
         if trouble.is_some() {
             return Ok(());
+        }
+        if let (Err(lost), false) = (handed_in, must_go_on) {
+            return Err(NotRecorded { why: lost.to_string() });
         }
         let patience = if must_go_on { PATIENCE_OF_RELIEF } else { PATIENCE };
         match timeout(patience, ack).await {
             Ok(Ok(true)) => Ok(()),
             Ok(_) | Err(_) if must_go_on => Ok(()),
-            Ok(_) => {
-                Err(NotRecorded { why: desk.trouble().unwrap_or_else(|| "its writer has ended".to_owned()) })
-            }
+            // The disk has failed, or the writer has ended with the line in its hands.
+            Ok(_) => Err(NotRecorded { why: desk.trouble().unwrap_or_else(|| Lost::NoWriter.to_string()) }),
             Err(_) => Err(NotRecorded { why: desk.is_slow(PATIENCE) }),
         }
     }
@@ -228,7 +230,8 @@ impl Entry {
                     unread,
                     took_us: u64::try_from(end.took.as_micros()).unwrap_or(u64::MAX),
                 };
-                desk.write(Event::Ended(ended), None);
+                // Lost, it is counted, and the request is one without an end.
+                let _ = desk.write(Event::Ended(ended), None);
             }
         }
     }

@@ -45,9 +45,9 @@ pub(super) struct Writer {
     open: BTreeMap<String, Unfinished>,
     /// What has to be said before anything else, once something can be written.
     gap: Option<Gap>,
-    /// What the last process left unfinished, until that is written.
-    left: Option<Vec<Unfinished>>,
-    has_started: bool,
+    start: Start,
+    /// Whether that the process ends is the last thing that was handed in.
+    has_stopped: bool,
     /// When refused requests were last counted rather than written.
     suppressed: Instant,
     /// Whether something was written since the last sync, and when that was.
@@ -55,6 +55,16 @@ pub(super) struct Writer {
     synced: Instant,
     /// Whether the last sync failed: what it was for may never reach the disk, whatever a later one says.
     is_unsynced: bool,
+}
+
+/// That this process begins to write.
+#[derive(Debug)]
+enum Start {
+    /// The log has not been opened yet.
+    Awaited,
+    /// It has, and this is what the last process left unfinished, which is to be written.
+    Found(Vec<Unfinished>),
+    Written,
 }
 
 impl Writer {
@@ -76,8 +86,8 @@ impl Writer {
             waiting: Vec::new(),
             open: BTreeMap::new(),
             gap: None,
-            left: None,
-            has_started: false,
+            start: Start::Awaited,
+            has_stopped: false,
             suppressed: Instant::now(),
             owes_sync: false,
             synced: Instant::now(),
@@ -95,7 +105,10 @@ impl Writer {
                 Ok(first) => {
                     for message in std::iter::once(first).chain(outbox.try_iter().take(MOST_AT_ONCE)) {
                         match message {
-                            Message::Write(pending) => self.backlog.push_back(*pending),
+                            Message::Write(pending) => {
+                                self.backlog.push_back(*pending);
+                                self.has_stopped = false;
+                            }
                             Message::Finish(done) => finished.push(done),
                         }
                     }
@@ -105,13 +118,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => true,
             };
             if is_over || !finished.is_empty() {
-                self.count_suppressed();
-                let at = self.clock.wall();
-                self.backlog.push_back(Pending {
-                    at,
-                    event: Event::Stopped,
-                    ack: Some(oneshot::channel().0),
-                });
+                self.stops();
             }
             self.turn();
             for done in finished {
@@ -120,6 +127,17 @@ impl Writer {
             if is_over {
                 return;
             }
+        }
+    }
+
+    /// Writes down that the process ends in order: once, unless more has come behind it.
+    fn stops(&mut self) {
+        self.count_suppressed();
+        if !self.has_stopped {
+            // Somebody waits for it, so that it is on the disk when the process has ended.
+            let (ack, _) = oneshot::channel();
+            self.backlog.push_back(Pending { at: self.clock.wall(), event: Event::Stopped, ack: Some(ack) });
+            self.has_stopped = true;
         }
     }
 
@@ -150,6 +168,7 @@ impl Writer {
         let refused = self.standing.take_suppressed();
         if refused > 0 {
             let event = Event::Suppressed { refused };
+            self.has_stopped = false;
             self.backlog.push_back(Pending { at: self.clock.wall(), event, ack: None });
         }
     }
@@ -181,8 +200,8 @@ impl Writer {
         let (trail, unfinished) = Trail::open(&self.options, now, self.is_unsynced)?;
         self.trail = Some(trail);
         self.is_unsynced = false;
-        if !self.has_started {
-            self.left = Some(unfinished);
+        if !matches!(self.start, Start::Written) {
+            self.start = Start::Found(unfinished);
         }
         self.tell_newest();
         Ok(())
@@ -192,8 +211,8 @@ impl Writer {
     /// there is anything to commit.
     fn compose(&mut self, now: Timestamp) -> (usize, bool) {
         let Some(trail) = &mut self.trail else { return (0, false) };
-        if !self.has_started {
-            let unfinished = self.left.clone().unwrap_or_default();
+        if let Start::Found(unfinished) = &self.start {
+            let unfinished = unfinished.clone();
             let (version, environment) = (env!("CARGO_PKG_VERSION").to_owned(), self.environment.to_owned());
             trail.compose(now, &Event::Started(Started { version, environment, unfinished }));
         }
@@ -218,9 +237,8 @@ impl Writer {
         self.standing.metrics.written(lines);
         self.owes_sync = true;
         self.gap = None;
-        if !self.has_started {
-            self.has_started = true;
-            warn_of(self.left.take().unwrap_or_default());
+        if let Start::Found(unfinished) = std::mem::replace(&mut self.start, Start::Written) {
+            warn_of(unfinished);
         }
         for Pending { at, event, ack } in self.backlog.drain(..composed) {
             follow(&mut self.open, &event, at);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::*;
+use super::{line::Event, *};
 
 #[tokio::test]
 async fn the_next_start_names_what_had_no_end() {
@@ -182,6 +182,42 @@ async fn if_told_to_go_on_it_does() {
     assert!(!log.report().unwrap().refuses);
     close(log).await;
     assert!(fs::read(&stage.options.directory).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_order_that_there_is_no_room_to_write_down_is_told_so() {
+    let stage = Stage::new();
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    // A writer that is at the disk, and takes nothing.
+    let (desk, outbox) = desk::desk(OnFailure::Refuse, Clock::system(), metrics);
+    while desk.write(Event::Stopped, None).is_ok() {}
+    let log = AuditLog { desk: Some(desk), clock: Clock::system() };
+    let refused = stage.entry(&log, "{}").begin().await.unwrap_err();
+    assert!(refused.why.contains("no room"), "{refused}");
+    // And one that has ended.
+    drop(outbox);
+    let refused = stage.entry(&log, "{}").begin().await.unwrap_err();
+    assert!(refused.why.contains("its writer has ended"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_end_is_said_once_and_last() {
+    let stage = Stage::new();
+    let log = stage.open();
+    stage.order(&log, "{}", "{}").await;
+    log.finish().await;
+    log.finish().await;
+    close(log).await;
+    let kinds: Vec<_> = stage.lines().iter().map(|line| line["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["opened", "started", "begun", "ended", "stopped"]);
+
+    // What comes behind it all the same is not left to be the last.
+    let log = stage.open();
+    log.finish().await;
+    stage.order(&log, "{}", "{}").await;
+    close(log).await;
+    let kinds: Vec<_> = stage.lines().iter().map(|line| line["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds[5..], ["started", "stopped", "begun", "ended", "stopped"]);
 }
 
 #[test]

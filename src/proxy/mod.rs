@@ -83,7 +83,8 @@ use crate::{
     upstream::Upstream,
 };
 
-/// What every worker shares: none of it changes, but for two counters.
+/// What every worker shares. What changes in it (the session, whoever may call, the budget, the guards, what is
+/// remembered and counted) each part sees to itself, for all of them at once.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where the token comes from.

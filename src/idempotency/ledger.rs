@@ -64,6 +64,17 @@ pub enum Refusal {
     Unwritable(#[from] Unwritable),
 }
 
+impl Refusal {
+    /// Whether it says nothing of the request, nor of what went before under its key: the key could not be looked up,
+    /// or not be kept.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Unwritable(_) => true,
+            Self::InFlight | Self::AnotherRequest | Self::OutcomeUnknown | Self::NotKept { .. } => false,
+        }
+    }
+}
+
 impl Ledger {
     /// What the journal knows. One that cannot be read is logged, and leaves nothing known.
     pub(super) fn open(mut journal: Journal, bounds: Bounds) -> Self {

@@ -11,7 +11,8 @@
 //! The invariant: before an order with a key leaves, it stands on the disk that it may have ([`Journal`]). Whatever
 //! happens then (a crash, a full disk, `kill -9`), the next process finds it *in flight*, and takes it for *unknown*:
 //! it is not sent again before a person or a program has looked, and has [forgotten](Register::forget) the key. Where
-//! that cannot be written, the order is refused, since its caller asked for a guarantee.
+//! that cannot be written, the order is refused, since its caller asked for a guarantee; what takes risk away is sent
+//! without one (`proxy::keyed`).
 //!
 //! One thread owns the register and its journal, so that neither needs a lock and no worker waits for the disk but in
 //! an order with a key. Requests without a key never come here.

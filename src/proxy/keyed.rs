@@ -21,7 +21,8 @@ use crate::{
     upstream::{Answer, Length, UpstreamError},
 };
 
-/// Asks the register for leave, if the request has a key and does something.
+/// Asks the register for leave, if the request has a key and does something. What takes risk away goes without a key
+/// where that cannot be kept: its caller wants it sent above all.
 pub(super) async fn begin(
     worker: &Worker,
     caller: &Caller,
@@ -37,10 +38,17 @@ pub(super) async fn begin(
     let Some(key) = Key::among(&head.read.fields(&head.bytes))? else { return Ok(None) };
     let begun = Instant::now();
     let request = idempotency::request(head.read.method(&head.bytes), route.target, body);
-    let admission = worker.proxy.register.begin(caller.name(), key, request).await?;
+    let admission = worker.proxy.register.begin(caller.name(), key, request).await;
     // The disk's time.
     observation.was_elsewhere(begun.elapsed());
-    Ok(Some(admission))
+    match admission {
+        Err(why) if why.is_ours() && route.endpoint.relief => {
+            let operation = route.endpoint.operation;
+            tracing::warn!(%caller, operation, %why, "a cancel or liquidation is sent as if it had no Idempotency-Key, since that cannot be kept: a repetition would be sent too");
+            Ok(None)
+        }
+        admission => Ok(Some(admission?)),
+    }
 }
 
 /// Gives an answer again.

@@ -249,6 +249,49 @@ async fn without_a_disk_an_order_with_a_key_is_refused_and_one_without_is_sent()
     assert_eq!(client.answer().await.status(), 200);
 }
 
+const CANCEL: &str = "POST /v1/order/cancelorder HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\r\n\
+    Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"orderId\":1}";
+
+#[tokio::test]
+async fn a_cancel_is_not_refused_because_its_key_cannot_be_kept() {
+    // There is no disk; and there is one, without room for another key.
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = raw_with(|setup| setup).await;
+    let full = stage(&directory, |setup| setup.with("TRADOVATE_PROXY_IDEMPOTENCY_ENTRIES", "1")).await;
+    for ((mut upstream, proxy), is_full) in [(nowhere, false), (full, true)] {
+        let mut client = proxy.client().await;
+        if is_full {
+            client.send(keyed(Effect::Order, 1, "Idempotency-Key: lost\r\n")).await;
+            upstream.request().await.close().await;
+            is_problem(&client.answer().await, 502, "connection-lost", "unknown");
+            let refused = ask(&mut client, "Idempotency-Key: a\r\n").await;
+            is_problem(&refused, 503, "idempotency-full", "not-sent");
+        }
+        // It goes as one without a key does: each time.
+        for _ in 0..2 {
+            client.send(CANCEL).await;
+            let request = upstream.request().await;
+            assert!(request.all("idempotency-key").is_empty(), "{:?}", request.head);
+            request.ok("{}").await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status(), answer.header("idempotency-replayed")), (200, None));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_whose_key_is_kept_goes_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
+    let mut client = proxy.client().await;
+    client.send(CANCEL).await;
+    upstream.request().await.ok("{}").await;
+    client.answer().await;
+    client.send(CANCEL).await;
+    assert_eq!(client.answer().await.header("idempotency-replayed"), Some("true"));
+    upstream.is_untouched();
+}
+
 #[tokio::test]
 async fn what_the_guards_would_say_of_a_repetition_is_not_said_of_an_order_that_has_gone_before() {
     let directory = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@
 //!
 //! **The kill switch fails closed, and outlives the process.** An order to kill is in force before anything else is
 //! done, on the disk before it is acknowledged, and looked for at the start. What had passed the guards when it came,
-//! and still waits (for a token, for a connection), is asked again before its first byte leaves.
+//! and still waits (for a token, for a connection, for a stream of one), is asked again before it leaves.
 //!
 //! What they do not hold: a modification or a cancel names its order by id, so lists of accounts and symbols cannot
 //! hold it (quantity and type are held); and nothing here knows a position.
@@ -159,6 +159,12 @@ impl Guards {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The same at the very moment that it can leave, where that comes later. Counts nothing: whoever is told so asks
+    /// [`still_passes`](Self::still_passes) why.
+    pub fn may_leave(&self, endpoint: &Endpoint) -> bool {
+        self.switch.cause().is_none() || judge::passes_brakes(endpoint)
     }
 
     /// Waits until what had passed before a kill has ended; `false` if it has not within [`PATIENCE`].

@@ -14,7 +14,7 @@ use crate::{
         admission::Ends,
         errand::BadTerms,
         orders,
-        problem::{Problem, Refusal},
+        problem::{Problem, Refusal, Usage},
         routes,
         rows::{Row, printable},
     },
@@ -52,6 +52,15 @@ impl Turn {
             Self::Kill => "switch everything off",
             Self::Release => "take the kill switch back",
         }
+    }
+
+    /// How it is given, for whoever gave it otherwise.
+    fn usage(self) -> Usage {
+        let give = match self {
+            Self::Kill => "run `tradovate-proxy kill`",
+            Self::Release => "run `tradovate-proxy release`",
+        };
+        Usage { give, look: "/status shows how the kill switch stands without turning it", terms: self.terms() }
     }
 
     fn terms(self) -> &'static str {
@@ -165,7 +174,7 @@ fn ended() -> Problem {
 fn refuse(turn: Turn, refusal: &Refusal) -> Response<Full<Bytes>> {
     orders::note(refusal, &turn.what());
     // Only the session declines, so no instant has to be shown.
-    refusal.problem(turn.terms(), jiff::Timestamp::UNIX_EPOCH, |at| at).response()
+    refusal.problem(turn.usage(), jiff::Timestamp::UNIX_EPOCH, |at| at).response()
 }
 
 impl SwitchReport {

@@ -286,6 +286,9 @@ async fn only_an_operator_of_this_machine_turns_the_switch() {
     ] {
         let answer = order(&proxy, request).await;
         assert_eq!(answer.status(), status, "{request}: {}", answer.text());
+        let help = answer.text().to_owned();
+        let names_another = help.contains("shows the session") || help.contains("session`");
+        assert!(!names_another || help.contains("`kill`"), "{request}: {help}");
     }
     let mut elsewhere = Client::connect(proxy.admin).await;
     elsewhere.send("POST /guards/kill HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n").await;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::{
-    admin::times,
+    admin::{problem::Usage, times},
     auth::{Order, State},
     clock::Clock,
 };
@@ -40,8 +40,16 @@ impl Errand {
         }
     }
 
-    /// Which terms it takes, for whoever gave others.
-    pub(super) fn terms(self) -> &'static str {
+    /// How it is given, for whoever gave it otherwise.
+    pub(super) fn usage(self) -> Usage {
+        Usage {
+            give: "run `tradovate-proxy session`",
+            look: "/status shows the session without changing it",
+            terms: self.terms(),
+        }
+    }
+
+    fn terms(self) -> &'static str {
         match self {
             Self::Renew | Self::Acquire => "this order takes no terms: send no query and no body",
             Self::Pause => {
@@ -92,6 +100,8 @@ pub(super) enum BadTerms {
     Unknown,
     #[error("there is more than one term")]
     Several,
+    #[error("a term is missing")]
+    Missing,
     #[error("{}", BadSpan)]
     Span,
     #[error("the instant cannot be read")]

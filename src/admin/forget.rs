@@ -1,35 +1,38 @@
 //! `POST /idempotency/forget?key=…`: somebody has looked what became of an order, and its key is free again.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     admin::{
         Inner,
-        admission::{Ends, may_give_orders},
-        problem::Problem,
+        admission::Ends,
+        errand::BadTerms,
+        orders,
+        problem::{Problem, Refusal, Usage},
         routes,
     },
-    callers::{Caller, Stranger},
+    callers::Caller,
     idempotency::{BadKey, Key, Unforgettable},
 };
 
 /// The route.
 pub(super) const PATH: &str = "/idempotency/forget";
 
+/// What it does, in logs.
+pub(super) const WHAT: &str = "forget an idempotency key";
+
 /// Why a key is not forgotten.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Remembered {
     #[error(transparent)]
-    Stranger(#[from] Stranger),
-    #[error("keys are forgotten for this machine only, or for somebody with a key")]
-    Remote,
-    #[error("keys are forgotten by POST only")]
-    Method,
-    #[error("the query is not one key=…, with at most one caller=… beside it")]
-    Terms,
+    Refused(#[from] Refusal),
     #[error("the key is none: {0}")]
     Key(#[from] BadKey),
     #[error("this key is not known: it was never used, its order was not sent, or its answer is too old")]
@@ -38,88 +41,83 @@ enum Refusal {
     Unforgettable(#[from] Unforgettable),
 }
 
-/// The answer to a request of `admitted`'s.
-pub(super) async fn answer<B>(
+/// Which key, and whose; that of callers without a name, if it does not say.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Terms<'a> {
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    caller: Option<Cow<'a, str>>,
+}
+
+impl<'a> Terms<'a> {
+    /// All that is in `query` and `body` together.
+    fn read(query: Option<&'a str>, body: &'a [u8]) -> Result<Self, BadTerms> {
+        let mut terms = match body {
+            [] => Self::default(),
+            body => serde_json::from_slice(body).map_err(|_| BadTerms::Body)?,
+        };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let term = match &*name {
+                "key" => &mut terms.key,
+                "caller" => &mut terms.caller,
+                _ => return Err(BadTerms::Unknown),
+            };
+            if term.replace(value).is_some() {
+                return Err(BadTerms::Several);
+            }
+        }
+        Ok(terms)
+    }
+}
+
+/// The answer to an order of `operator`'s to forget a key.
+pub(super) async fn answer(
     admin: &Inner,
     ends: &Ends,
-    admitted: Result<Caller, Stranger>,
-    request: &Request<B>,
+    operator: &Caller,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let who = admitted.clone().unwrap_or_default();
-    match forget(admin, ends, admitted, request).await {
+    match forget(admin, ends, operator, request).await {
         Ok(()) => {
             // Not the key, which is the caller's affair.
-            tracing::info!(caller = %who, "an operator had an idempotency key forgotten: its order may be sent again");
+            tracing::info!(caller = %operator, "an operator had an idempotency key forgotten: its order may be sent again");
             routes::json(&json!({ "forgotten": true }))
         }
-        Err(refusal @ (Refusal::Stranger(_) | Refusal::Remote)) => {
-            // Somebody tries what must not succeed.
-            tracing::warn!(%refusal, "an order to forget an idempotency key was refused");
-            refusal.problem().response()
-        }
-        Err(refusal) => {
-            tracing::info!(%refusal, "an idempotency key was not forgotten");
-            refusal.problem().response()
+        Err(remembered) => {
+            if let Remembered::Refused(refusal) = &remembered {
+                orders::note(refusal, &WHAT);
+            } else {
+                tracing::info!(%remembered, "an idempotency key was not forgotten");
+            }
+            remembered.problem().response()
         }
     }
 }
 
-async fn forget<B>(
+async fn forget(
     admin: &Inner,
     ends: &Ends,
-    admitted: Result<Caller, Stranger>,
-    request: &Request<B>,
-) -> Result<(), Refusal> {
-    let operator = admitted?;
-    if request.method() != Method::POST {
-        return Err(Refusal::Method);
-    }
-    if !may_give_orders(&operator, ends) {
-        return Err(Refusal::Remote);
-    }
-    let (mut key, mut caller) = (None, None);
-    for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
-        let term = match &*name {
-            "key" => &mut key,
-            "caller" => &mut caller,
-            _ => return Err(Refusal::Terms),
-        };
-        if term.replace(value).is_some() {
-            return Err(Refusal::Terms);
-        }
-    }
-    let key = key.ok_or(Refusal::Terms)?;
-    let known = admin
-        .register
-        .forget(caller.as_deref().unwrap_or_else(|| Caller::Local.name()), Key::new(&key)?)
-        .await?;
-    if known { Ok(()) } else { Err(Refusal::NotKnown) }
+    operator: &Caller,
+    request: Request<Incoming>,
+) -> Result<(), Remembered> {
+    let (query, body) = orders::received(ends, operator, request).await?;
+    let Terms { key, caller } = Terms::read(query.as_deref(), &body).map_err(Refusal::from)?;
+    let key = key.ok_or(BadTerms::Missing).map_err(Refusal::from)?;
+    let caller = caller.as_deref().unwrap_or_else(|| Caller::Local.name());
+    let known = admin.register.forget(caller, Key::new(&key)?).await?;
+    if known { Ok(()) } else { Err(Remembered::NotKnown) }
 }
 
-impl Refusal {
+impl Remembered {
     fn problem(&self) -> Problem {
         let (status, code, help) = match self {
-            Self::Stranger(stranger) => return Problem::of_stranger(*stranger),
-            Self::Remote => (
-                StatusCode::FORBIDDEN,
-                "from-elsewhere",
-                "send it from the machine that the proxy runs on; or set TRADOVATE_PROXY_ADMIN_KEYS, and send a key",
-            ),
-            Self::Method => {
-                let help = "send POST: curl -X POST 'http://localhost:9464/idempotency/forget?key=…'";
-                return Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method-not-allowed",
-                    self.to_string(),
-                    help.to_owned(),
-                )
-                .allowing("POST");
+            // Only the session declines, so no instant has to be shown.
+            Self::Refused(refusal) => {
+                return refusal.problem(USAGE, jiff::Timestamp::UNIX_EPOCH, |at| at);
             }
-            Self::Terms | Self::Key(_) => (
-                StatusCode::BAD_REQUEST,
-                "bad-terms",
-                "POST /idempotency/forget?key=…, the key percent-encoded where it is not letters and digits",
-            ),
+            Self::Key(_) => (StatusCode::BAD_REQUEST, "bad-terms", USAGE.terms),
             Self::NotKnown => (
                 StatusCode::NOT_FOUND,
                 "not-known",
@@ -135,5 +133,40 @@ impl Refusal {
             ),
         };
         Problem::new(status, code, self.to_string(), help.to_owned())
+    }
+}
+
+const USAGE: Usage = Usage {
+    give: "send it",
+    look: "order/list shows what became of an order without forgetting its key",
+    terms: "one key=…, and at most one caller=… beside it, as a query (percent-encoded where they are not letters and \
+            digits) or as a JSON body",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_an_order_are_taken_strictly() {
+        let named = |key: &'static str, caller: Option<&'static str>| {
+            Ok(Terms { key: Some(key.into()), caller: caller.map(Into::into) })
+        };
+        for (query, body, expected) in [
+            ("", "", Ok(Terms::default())),
+            ("key=a%20b", "", named("a b", None)),
+            ("key=a&caller=desk", "", named("a", Some("desk"))),
+            ("", r#"{"key":"a","caller":"desk"}"#, named("a", Some("desk"))),
+            ("caller=desk", r#"{"key":"a"}"#, named("a", Some("desk"))),
+            ("key=a&key=b", "", Err(BadTerms::Several)),
+            ("key=a", r#"{"key":"a"}"#, Err(BadTerms::Several)),
+            ("key=a&now", "", Err(BadTerms::Unknown)),
+            ("", r#"{"key":"a","key":"b"}"#, Err(BadTerms::Body)),
+            ("", r#"{"kee":"a"}"#, Err(BadTerms::Body)),
+            ("", "key=a", Err(BadTerms::Body)),
+        ] {
+            let query = (!query.is_empty()).then_some(query);
+            assert_eq!(Terms::read(query, body.as_bytes()), expected, "{query:?} {body}");
+        }
     }
 }

@@ -14,12 +14,12 @@ use crate::{
         admission::Ends,
         errand::BadTerms,
         orders,
-        problem::{Problem, Refusal},
+        problem::{Problem, Refusal, Usage},
         routes,
         rows::{Row, printable},
     },
     callers::Caller,
-    guard::{Cancels, Cause, Guards, KillReport, Killed, NotReleased, Swept},
+    guard::{Cancels, Cause, Guards, KillReport, Killed, NotReleased, Swept, Uncancelled},
 };
 
 /// Which way the switch is to be turned.
@@ -51,6 +51,19 @@ impl Turn {
         match self {
             Self::Kill => "switch everything off",
             Self::Release => "take the kill switch back",
+        }
+    }
+
+    /// How it is given, for whoever gave it otherwise.
+    fn usage(self) -> Usage {
+        let give = match self {
+            Self::Kill => "run `tradovate-proxy kill`",
+            Self::Release => "run `tradovate-proxy release`",
+        };
+        Usage {
+            give,
+            look: "/status shows how the kill switch stands without turning it",
+            terms: self.terms(),
         }
     }
 
@@ -144,6 +157,11 @@ async fn kill(guards: &Guards, cancels: Cancels) -> Result<Option<Swept>, Proble
 fn unreleased(error: &NotReleased) -> Problem {
     let (status, code, help) = match error {
         NotReleased::File(cause) => (StatusCode::CONFLICT, "kill-file", cause.help()),
+        NotReleased::Again => (
+            StatusCode::CONFLICT,
+            "killed-again",
+            "find out who switched it on again, and why; then release again",
+        ),
         NotReleased::Marker(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "marker-not-removed",
@@ -165,7 +183,7 @@ fn ended() -> Problem {
 fn refuse(turn: Turn, refusal: &Refusal) -> Response<Full<Bytes>> {
     orders::note(refusal, &turn.what());
     // Only the session declines, so no instant has to be shown.
-    refusal.problem(turn.terms(), jiff::Timestamp::UNIX_EPOCH, |at| at).response()
+    refusal.problem(turn.usage(), jiff::Timestamp::UNIX_EPOCH, |at| at).response()
 }
 
 impl SwitchReport {
@@ -174,9 +192,9 @@ impl SwitchReport {
         let mut rows = vec![("kill switch", self.kill.line())];
         if let Some(swept) = &self.swept {
             rows.push(("cancelled", listed(&swept.cancelled)));
-            let failed = swept.failed.iter().map(|failed| format!("{} ({})", failed.order, failed.why));
-            rows.push(("failed", words(failed)));
+            rows.push(("refused", with_reasons(&swept.refused)));
             rows.push(("unknown", listed(&swept.unknown)));
+            rows.push(("not sent", with_reasons(&swept.not_sent)));
             let left = swept.still_working.as_deref().map_or_else(|| "not known".to_owned(), listed);
             rows.push(("still working", left));
             rows.extend(swept.trouble.clone().map(|trouble| ("trouble", trouble)));
@@ -192,6 +210,15 @@ impl SwitchReport {
 
 fn listed(orders: &[i64]) -> String {
     words(orders.iter().map(ToString::to_string))
+}
+
+/// Orders that share a reason, before it.
+fn with_reasons(uncancelled: &[Uncancelled]) -> String {
+    let alike = uncancelled.chunk_by(|one, next| one.why == next.why);
+    words(alike.map(|alike| {
+        let orders: Vec<_> = alike.iter().map(|one| one.order).collect();
+        format!("{} ({})", listed(&orders), alike[0].why)
+    }))
 }
 
 fn words(words: impl Iterator<Item = String>) -> String {

@@ -107,7 +107,7 @@ fn refuse(admin: &Inner, errand: Errand, refusal: &Refusal) -> Problem {
     let name = errand.name();
     note(refusal, &format_args!("{name} the session"));
     let clock = &admin.facts.clock;
-    refusal.problem(errand.terms(), clock.now(), |at| times::shown(clock, at))
+    refusal.problem(errand.usage(), clock.now(), |at| times::shown(clock, at))
 }
 
 /// Logs that an order was not carried out, unless that has been done.

@@ -15,6 +15,17 @@ use crate::{
     callers::{Listener, Stranger},
 };
 
+/// How an order of some kind is given: for whoever gave it otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    /// What gives it, on the machine that the proxy runs on.
+    pub(super) give: &'static str,
+    /// How to look without changing anything.
+    pub(super) look: &'static str,
+    /// The terms that it takes.
+    pub(super) terms: &'static str,
+}
+
 /// Why an order was not carried out, by whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -42,10 +53,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What is answered at `now` to an order that takes these `terms`; `shown` makes an instant of the session one that people read.
+    /// What is answered at `now` to an order that is given so; `shown` makes an instant of the session one that people
+    /// read.
     pub(super) fn problem(
         &self,
-        terms: &'static str,
+        usage: Usage,
         now: Timestamp,
         shown: impl Fn(Timestamp) -> Timestamp,
     ) -> Problem {
@@ -55,15 +67,18 @@ impl Refusal {
             Self::Remote => problem(
                 StatusCode::FORBIDDEN,
                 "from-elsewhere",
-                "run `tradovate-proxy session` on the machine, or in the container, that the proxy runs in; or set \
-                 TRADOVATE_PROXY_ADMIN_KEYS, and send a key",
+                &format!(
+                    "{} on the machine, or in the container, that the proxy runs in; or set \
+                     TRADOVATE_PROXY_ADMIN_KEYS, and send a key",
+                    usage.give
+                ),
             ),
             Self::Method => Problem {
                 allow: Some("POST"),
                 ..problem(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method-not-allowed",
-                    "send POST; /status shows the session without changing it",
+                    &format!("send POST; {}", usage.look),
                 )
             },
             Self::ContentType => problem(
@@ -71,7 +86,7 @@ impl Refusal {
                 "content-type",
                 "with curl: --json instead of -d; or put the term into the query",
             ),
-            Self::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", terms),
+            Self::BodyTooLarge => problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", usage.terms),
             Self::BodyIncomplete => {
                 problem(StatusCode::BAD_REQUEST, "body-incomplete", "send the body whole, and at once")
             }
@@ -80,7 +95,7 @@ impl Refusal {
                 "not-paused",
                 "pause it with an end: POST /session/pause?for=30m",
             ),
-            Self::Terms(_) => problem(StatusCode::BAD_REQUEST, "bad-terms", terms),
+            Self::Terms(_) => problem(StatusCode::BAD_REQUEST, "bad-terms", usage.terms),
             Self::Declined(declined) => declined_problem(declined, now, shown),
         }
     }
@@ -156,10 +171,6 @@ impl Problem {
         Self { challenge: stranger.challenge(), ..problem }
     }
 
-    pub(super) fn allowing(self, methods: &'static str) -> Self {
-        Self { allow: Some(methods), ..self }
-    }
-
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
         let body = json!({
             "type": format!("urn:tradovate-proxy:problem:{}", self.code),
@@ -178,5 +189,21 @@ impl Problem {
             .extend(self.challenge.map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge))));
         headers.extend(self.allow.map(|methods| (ALLOW, HeaderValue::from_static(methods))));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_it_is_said_of_the_order_that_was_given() {
+        let usage = Usage { give: "run `this`", look: "look there", terms: "these terms" };
+        let help = |refusal: Refusal| refusal.problem(usage, Timestamp::UNIX_EPOCH, |at| at).help;
+        assert!(help(Refusal::Remote).starts_with("run `this` on the machine"));
+        assert_eq!(help(Refusal::Method), "send POST; look there");
+        for refusal in [Refusal::BodyTooLarge, Refusal::Terms(BadTerms::Several)] {
+            assert_eq!(help(refusal), "these terms");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! From a request to its answer. Only an order is waited for.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -30,26 +32,48 @@ use crate::{
 
 /// The answer to `request`. What `HEAD` must not have, hyper leaves out.
 pub(super) async fn respond(admin: &Inner, ends: &Ends, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let (errand, turn) = (Errand::at(request.uri().path()), Turn::at(request.uri().path()));
-    let mut response = match admit(admin, ends, &request) {
-        admitted if request.uri().path() == forget::PATH => {
-            forget::answer(admin, ends, admitted, &request).await
+    let order = Order::at(request.uri().path());
+    let mut response = match (admit(admin, ends, &request), order) {
+        (Ok(caller), Some(Order::Session(errand))) => {
+            orders::answer(admin, ends, &caller, errand, request).await
         }
-        Ok(caller) => match (errand, turn) {
-            (Some(errand), _) => orders::answer(admin, ends, &caller, errand, request).await,
-            (None, Some(turn)) => kill::answer(admin, ends, &caller, turn, request).await,
-            (None, None) => look(admin, &request),
-        },
-        Err(Stranger::NoKey | Stranger::WrongKey) if is_probe(&request) => probe(admin, &request),
-        Err(stranger) => {
-            let order = errand.map(|errand| format!("{} the session", errand.name()));
-            turn_away(stranger, order.or_else(|| turn.map(|turn| turn.what().to_owned())))
-        }
+        (Ok(caller), Some(Order::Switch(turn))) => kill::answer(admin, ends, &caller, turn, request).await,
+        (Ok(caller), Some(Order::Forget)) => forget::answer(admin, ends, &caller, request).await,
+        (Ok(_), None) => look(admin, &request),
+        (Err(Stranger::NoKey | Stranger::WrongKey), _) if is_probe(&request) => probe(admin, &request),
+        (Err(stranger), order) => turn_away(stranger, order),
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Session(Errand),
+    Switch(Turn),
+    Forget,
+}
+
+impl Order {
+    /// The order that `path` stands for, whatever the method.
+    fn at(path: &str) -> Option<Self> {
+        let other = || (path == forget::PATH).then_some(Self::Forget);
+        Errand::at(path).map(Self::Session).or_else(|| Turn::at(path).map(Self::Switch)).or_else(other)
+    }
+}
+
+/// In logs.
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(errand) => write!(f, "{} the session", errand.name()),
+            Self::Switch(turn) => f.write_str(turn.what()),
+            Self::Forget => f.write_str(forget::WHAT),
+        }
+    }
 }
 
 /// What a kubelet asks, which has no key to show.
@@ -65,7 +89,7 @@ fn probe<B>(admin: &Inner, request: &Request<B>) -> Response<Full<Bytes>> {
 }
 
 /// Tells somebody who may not call, and who had this `order` to give.
-fn turn_away(stranger: Stranger, order: Option<String>) -> Response<Full<Bytes>> {
+fn turn_away(stranger: Stranger, order: Option<Order>) -> Response<Full<Bytes>> {
     if let Some(order) = order {
         // Somebody tries what must not succeed.
         tracing::warn!(%stranger, "an order to {order} was refused");

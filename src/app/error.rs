@@ -37,8 +37,8 @@ pub enum AppError {
     Metric(#[from] prometheus::Error),
     #[error(transparent)]
     Serve(#[from] ServeError),
-    #[error("cannot start the thread that keeps idempotency keys: {0}")]
-    Thread(#[source] io::Error),
+    #[error("cannot start the thread that {does} ({source}): allow this process more threads or memory")]
+    Thread { does: &'static str, source: io::Error },
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] io::Error),
     #[error(
@@ -59,9 +59,10 @@ impl AppError {
             | Self::NoCredentials
             | Self::OtherSeat
             | Self::SandboxOrigin(_) => Exit::Config,
-            Self::Listener(_) | Self::Signals(_) | Self::Thread(_) | Self::Audit(AuditError::Thread(_)) => {
-                Exit::System
-            }
+            Self::Listener(_)
+            | Self::Signals(_)
+            | Self::Thread { .. }
+            | Self::Audit(AuditError::Thread(_)) => Exit::System,
             Self::SandboxCertificate(_)
             | Self::SessionClient(_)
             | Self::Metric(_)

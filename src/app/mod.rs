@@ -13,6 +13,7 @@ mod descriptors;
 mod device;
 mod error;
 mod panics;
+mod parts;
 mod reload;
 mod sandbox;
 mod serve;
@@ -21,7 +22,7 @@ mod source;
 
 use std::{
     future::{self, Future},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -29,7 +30,7 @@ use prometheus::Registry;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 pub use core_dump::forbid_core_dumps;
@@ -45,17 +46,14 @@ use crate::{
     admin::{self, Admin, Facts},
     app::reload::Controls,
     audit::{self, AuditLog},
-    auth::{
-        self, Change, Orders, Parts, Reader, RenewalPolicy, Renewer, SessionMetrics, Status,
-        TokenSource as _, Vault,
-    },
+    auth::{self, Reader, Renewer, TokenSource as _, Vault},
     budget::{self, Budget},
     callers::{self, Callers, Listener, Reach},
     clock::Clock,
     config::Config,
     downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
     guard::{self, Guards, Sweeps},
-    idempotency::{Journal, Register, Unwritable},
+    idempotency::Register,
     proxy::{self, Buffered, Canceller, Proxy},
     server::{Ended, Workers},
     tradovate::Endpoints,
@@ -94,6 +92,7 @@ pub struct App {
     controls: Controls,
     audit: AuditLog,
     register: Register,
+    drain: Duration,
 }
 
 impl App {
@@ -116,7 +115,7 @@ impl App {
         let tls = tls::client_config(&config.upstream_ca, alpn).map_err(AppError::Tls)?;
 
         let strangers = callers::Metrics::register(&registry)?;
-        let audit = audit_log(&seat, &registry)?;
+        let audit = parts::audit_log(&seat, &registry)?;
         let facts = Facts {
             environment: seat.environment,
             origin: seat.source.origin().clone(),
@@ -136,7 +135,7 @@ impl App {
         };
         warn_if_open("the proxy", &facts.callers, facts.reach, &facts.listen);
         warn_if_open("the admin listener", &facts.operators, facts.admin_reach, &facts.admin_listen);
-        let (guards, sweeps) = guards(&seat, config, &registry)?;
+        let (guards, sweeps) = parts::guards(&seat, config, &registry)?;
         let (console, orders) = auth::console();
         let (sender, changes) = mpsc::channel(reload::PENDING);
         let budget = Arc::new(Budget::new(config.budget, facts.clock.clone()));
@@ -152,9 +151,9 @@ impl App {
             guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
         };
-        let register = Register::start(journal(&seat), config.idempotency, seat.clock.clone())
-            .map_err(AppError::Thread)?;
-        let (renewer, session) = session(seat, config.policy, orders, changes, &registry)?;
+        let register = Register::start(parts::journal(&seat), config.idempotency, seat.clock.clone())
+            .map_err(|source| AppError::Thread { does: "keeps idempotency keys", source })?;
+        let (renewer, session) = parts::session(seat, config.policy, orders, changes, &registry)?;
         let metrics = proxy::Metrics::register(&registry)?;
         let proxy = Proxy {
             budget: Arc::clone(&budget),
@@ -200,6 +199,7 @@ impl App {
             controls,
             audit,
             register,
+            drain: config.drain,
         })
     }
 
@@ -262,11 +262,14 @@ impl App {
         let mut session = tokio::spawn(self.renewer.run(ended(ending.clone())));
         let mut admin = tokio::spawn(admin::serve(self.admin_listeners, self.admin.clone(), ended(ending)));
         // Neither ends before it is ended.
+        let watching = Arc::clone(&self.guards);
         let mut guards = tokio::spawn(async move {
-            tokio::join!(self.guards.watch(), self.canceller.run(self.sweeps));
+            tokio::join!(watching.watch(), self.canceller.run(self.sweeps));
         });
+        let stopped = OnceLock::new();
         let stop = async {
             stop.await;
+            stopped.get_or_init(Instant::now);
             self.admin.drain();
         };
         let ended = tokio::select! {
@@ -277,18 +280,36 @@ impl App {
         };
         // Or the next process would take an order that was answered for one whose outcome is unknown.
         let _ = timeout(LAST_LINES, self.register.flush()).await;
-        match ended {
-            Ended::AtOnce => {
-                let _ = timeout(LAST_LINES, self.audit.finish()).await;
-                return Ok(());
+        let is_patient = match ended {
+            Ended::AtOnce => false,
+            Ended::Drained { broken_off } => {
+                if broken_off > 0 {
+                    tracing::warn!(
+                        connections = broken_off,
+                        "broken off after the drain timeout; raise drain-timeout if that was work"
+                    );
+                }
+                // A kill has what is left of the time that requests have.
+                let limit = *stopped.get_or_init(Instant::now) + self.drain;
+                if self.guards.has_kills_under_way() {
+                    tracing::warn!(
+                        "a kill is under way: it has until the drain timeout to cancel working orders"
+                    );
+                }
+                tokio::select! {
+                    _ = timeout_at(limit, self.guards.settled()) => true,
+                    () = &mut at_once => false,
+                }
             }
-            Ended::Drained { broken_off: 0 } => {}
-            Ended::Drained { broken_off } => tracing::warn!(
-                connections = broken_off,
-                "broken off after the drain timeout; raise drain-timeout if that was work"
-            ),
-        }
+        };
+        // What a kill has not cancelled by now it leaves, and says so.
+        self.guards.break_off();
+        let _ = timeout(LAST_LINES, self.guards.settled()).await;
         guards.abort();
+        if !is_patient {
+            let _ = timeout(LAST_LINES, self.audit.finish()).await;
+            return Ok(());
+        }
         self.audit.finish().await;
         drop(end);
         tokio::select! {
@@ -299,57 +320,6 @@ impl App {
             } => settled,
         }
     }
-}
-
-/// Where the keys of orders are written down: beside the session, since the directory is ours as long as that is.
-fn journal(seat: &Seat) -> Journal {
-    match seat.vault.directory() {
-        Some(directory) => Journal::within(directory),
-        // The simulation forgets its orders when it ends; so does the register of their keys.
-        None if seat.environment == SANDBOX => Journal::Memory,
-        None => Journal::Closed(Unwritable::Nowhere),
-    }
-}
-
-/// What is written down of orders, if anything is.
-fn audit_log(seat: &Seat, registry: &Registry) -> Result<AuditLog, AppError> {
-    let (metrics, clock) = (audit::Metrics::register(registry)?, seat.clock.clone());
-    match seat.audit.clone() {
-        Some(options) => Ok(AuditLog::open(options, seat.environment, clock, metrics)?),
-        None => Ok(AuditLog::off(clock)),
-    }
-}
-
-/// What the operator does not let pass, and the orders to cancel that come of it.
-fn guards(seat: &Seat, config: &Config, registry: &Registry) -> Result<(Arc<Guards>, Sweeps), AppError> {
-    let (metrics, clock) = (guard::Metrics::register(registry)?, seat.clock.clone());
-    Ok(Guards::new(seat.environment, config.guards.clone(), seat.marker.clone(), metrics, clock))
-}
-
-/// The one task that can log in, and a reader of what it publishes.
-fn session(
-    seat: Seat,
-    policy: RenewalPolicy,
-    orders: Orders,
-    changes: mpsc::Receiver<Change<Source>>,
-    registry: &Registry,
-) -> Result<(Renewer<Source>, Reader), AppError> {
-    let (publisher, session) = auth::channel(seat.clock.clone(), Status::starting(seat.clock.now()));
-    let record = seat.vault.load(&seat.source.seat())?;
-    let metrics = SessionMetrics::register(registry)?;
-    let parts = Parts {
-        source: seat.source,
-        publisher,
-        policy,
-        clock: seat.clock,
-        vault: seat.vault,
-        record,
-        metrics,
-        orders,
-        changes,
-        random: fastrand::Rng::new(),
-    };
-    Ok((Renewer::new(parts), session))
 }
 
 /// From where a listener at these addresses can be reached.

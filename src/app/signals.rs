@@ -97,7 +97,9 @@ impl Kills {
     /// Does not end.
     pub async fn heed(mut self, guards: Arc<Guards>) {
         while self.0.recv().await.is_some() {
-            guards.kill(Cause::Signal, Cancels::AsSet).await;
+            let guards = Arc::clone(&guards);
+            // Not waited for: once it is taken back, the next signal must not have to wait for the last one's cancels.
+            tokio::spawn(async move { guards.kill(Cause::Signal, Cancels::AsSet).await });
         }
         std::future::pending::<()>().await;
     }

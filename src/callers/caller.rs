@@ -10,6 +10,8 @@ pub enum Caller {
     Local,
     /// Somebody whom the configuration names.
     Named(Arc<str>),
+    /// The proxy itself, which cancels working orders when it is killed and told to.
+    KillSwitch,
 }
 
 impl Caller {
@@ -24,6 +26,7 @@ impl Caller {
         match self {
             Self::Local => LOCAL,
             Self::Named(name) => name,
+            Self::KillSwitch => KILL_SWITCH,
         }
     }
 
@@ -45,8 +48,8 @@ impl FromStr for Caller {
 
     fn from_str(name: &str) -> Result<Self, InvalidName> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        // What stands for nobody in logs and metrics must be nobody's name.
-        let is_free = ![LOCAL, NOBODY].iter().any(|taken| name.eq_ignore_ascii_case(taken));
+        // What stands for nobody, or for the proxy, in logs and metrics must be nobody's name.
+        let is_free = ![LOCAL, NOBODY, KILL_SWITCH].iter().any(|taken| name.eq_ignore_ascii_case(taken));
         if (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_plain) && is_free {
             Ok(Self::Named(name.into()))
         } else {
@@ -58,11 +61,12 @@ impl FromStr for Caller {
 /// No name for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a caller's name is 1 to {LONGEST} letters, digits, `-`, `_` and `.`, and neither `local` nor `none`"
+    "a caller's name is 1 to {LONGEST} letters, digits, `-`, `_` and `.`, and none of `local`, `none` and `kill-switch`"
 )]
 pub struct InvalidName;
 
 const LOCAL: &str = "local";
+const KILL_SWITCH: &str = "kill-switch";
 const CERTIFIED: &str = "cert:";
 /// What logs and metrics say of a request that is nobody's.
 pub const NOBODY: &str = "none";
@@ -77,8 +81,19 @@ mod tests {
         for name in ["desk-bot", "a", "A.b_9", &"x".repeat(LONGEST)] {
             assert_eq!(name.parse::<Caller>().unwrap().name(), name);
         }
-        for name in ["", "local", "Local", "none", "a b", "a\"b", "a,b", "a=b", "ä", &"x".repeat(LONGEST + 1)]
-        {
+        for name in [
+            "",
+            "local",
+            "Local",
+            "none",
+            "Kill-Switch",
+            "a b",
+            "a\"b",
+            "a,b",
+            "a=b",
+            "ä",
+            &"x".repeat(LONGEST + 1),
+        ] {
             assert_eq!(name.parse::<Caller>(), Err(InvalidName), "{name:?}");
         }
         assert!(!Caller::Local.is_named());

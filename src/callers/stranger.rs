@@ -74,14 +74,15 @@ impl Stranger {
                  of yours, put the origin that it sends into TRADOVATE_PROXY_ALLOW_ORIGINS"
             }
             (Self::Page { .. }, Listener::Admin) => {
-                "type the address into the browser yourself, or use curl; orders are given with `tradovate-proxy session`"
+                "type the address into the browser yourself, or use curl; orders are given with `tradovate-proxy session`, \
+                 `kill` and `release`"
             }
             (Self::NoKey | Self::WrongKey, Listener::Proxy) => {
                 "send the key as `X-Proxy-Key: …` or `Authorization: Bearer …`; `tradovate-proxy key NAME` makes one, \
                  whose digest goes into TRADOVATE_PROXY_CALLER_KEYS"
             }
             (Self::NoKey | Self::WrongKey, Listener::Admin) => {
-                "send the key as `X-Proxy-Key: …` or `Authorization: Bearer …` (for status, session and healthcheck: set \
+                "send the key as `X-Proxy-Key: …` or `Authorization: Bearer …` (for status, session, kill, release and healthcheck: set \
                  TRADOVATE_PROXY_ADMIN_KEY_FILE); its digest goes into TRADOVATE_PROXY_ADMIN_KEYS"
             }
         }

@@ -19,12 +19,13 @@
 //!
 //! **The kill switch fails closed, and outlives the process.** An order to kill is in force before anything else is
 //! done, on the disk before it is acknowledged, and looked for at the start. What had passed the guards when it came,
-//! and still waits (for a token, for a connection), is asked again before its first byte leaves.
+//! and still waits (for a token, for a connection, for a stream of one), is asked again before it leaves.
 //!
 //! What they do not hold: a modification or a cancel names its order by id, so lists of accounts and symbols cannot
 //! hold it (quantity and type are held); and nothing here knows a position.
 
 mod body;
+mod disk;
 mod form;
 mod json;
 mod judge;
@@ -38,15 +39,16 @@ mod switching;
 mod verdict;
 
 use std::{
+    io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 
 pub use self::{
     body::Flaw,
@@ -55,11 +57,17 @@ pub use self::{
     metrics::Metrics,
     report::{KillReport, Report},
     rules::{Account, Mode, ORDER_TYPES, Rules, Symbol, order_type},
-    sweep::{Failed, Sweep, Sweeps, Swept},
+    sweep::{Fate, Sweep, Sweeps, Swept, Uncancelled},
     switching::{Cancels, Killed, NotReleased},
     verdict::{Refusal, Rule},
 };
-use self::{kill::Switch, pace::Pace, sweep::Sweeper};
+use self::{
+    disk::DiskThread,
+    kill::{Keeper, Switch},
+    pace::Pace,
+    sweep::Sweeper,
+    switching::Seen,
+};
 use crate::{
     clock::Clock,
     tradovate::{Effect, Endpoint},
@@ -71,8 +79,13 @@ pub struct Guards {
     environment: &'static str,
     rules: ArcSwap<Rules>,
     switch: Switch,
-    /// Held while the switch is turned, so that what is on the disk is what is in force.
-    marker: Mutex<Marker>,
+    /// Held while the switch is turned and the disk is asked to remember it, neither of which waits for anything: so
+    /// that what comes to the disk last is what is in force.
+    turning: Mutex<()>,
+    keeper: Keeper,
+    /// Looks for the kill file: not the keeper's thread, since the file may be on another disk, that hangs.
+    looker: DiskThread,
+    seen: Mutex<Seen>,
     pace: Pace,
     /// Requests that brakes would stop, between their judgement and the end of their answer.
     under_way: AtomicUsize,
@@ -86,19 +99,25 @@ pub struct Guards {
 impl Guards {
     /// Puts `rules` into force, and the kill switch where an earlier run left it. Asks the disk. What is to be
     /// cancelled comes out of the second part.
-    pub fn new(
+    ///
+    /// # Errors
+    /// When a thread that waits for a disk cannot be had.
+    pub fn start(
         environment: &'static str,
         rules: Rules,
         marker: Marker,
         metrics: Metrics,
         clock: Clock,
-    ) -> (Arc<Self>, Sweeps) {
+    ) -> io::Result<(Arc<Self>, Sweeps)> {
         let (sweeper, sweeps) = Sweeper::channel();
         let guards = Self {
             environment,
             rules: ArcSwap::from_pointee(rules),
             switch: Switch::default(),
-            marker: Mutex::new(marker),
+            turning: Mutex::default(),
+            keeper: Keeper::start(marker)?,
+            looker: DiskThread::start("kill-file")?,
+            seen: Mutex::default(),
             pace: Pace::default(),
             under_way: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -107,14 +126,14 @@ impl Guards {
             clock,
         };
         guards.begin();
-        (Arc::new(guards), sweeps)
+        Ok((Arc::new(guards), sweeps))
     }
 
     /// Guards that let everything pass, on a demo account, for the tests of others.
     #[cfg(test)]
     pub(crate) fn open(registry: &prometheus::Registry, clock: &Clock) -> Arc<Self> {
         let metrics = Metrics::register(registry).unwrap();
-        Self::new("demo", Rules::default(), Marker::Nowhere, metrics, clock.clone()).0
+        Self::start("demo", Rules::default(), Marker::Nowhere, metrics, clock.clone()).unwrap().0
     }
 
     /// `demo`, `live` or `sandbox`.
@@ -159,6 +178,12 @@ impl Guards {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The same at the very moment that it can leave, where that comes later. Counts nothing: whoever is told so asks
+    /// [`still_passes`](Self::still_passes) why.
+    pub fn may_leave(&self, endpoint: &Endpoint) -> bool {
+        self.switch.cause().is_none() || judge::passes_brakes(endpoint)
     }
 
     /// Waits until what had passed before a kill has ended; `false` if it has not within [`PATIENCE`].

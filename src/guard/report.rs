@@ -35,6 +35,8 @@ pub struct KillReport {
     pub causes: Vec<String>,
     /// What to do about it.
     pub advice: Option<String>,
+    /// Why it would be off after a restart, if it would.
+    pub unkept: Option<String>,
     /// The path whose existence switches it on.
     pub file: Option<String>,
 }
@@ -66,6 +68,7 @@ impl Guards {
             since: self.switch.since().map(|since| self.clock.shown(since)),
             advice: causes.first().map(|cause| cause.help().to_owned()),
             causes: causes.iter().map(ToString::to_string).collect(),
+            unkept: self.keeper.unkept(),
             file,
         }
     }
@@ -93,7 +96,13 @@ impl KillReport {
         match (self.since, self.engaged) {
             (Some(since), true) => {
                 let advice = self.advice.as_deref().unwrap_or_default();
-                format!("ON since {since:.0}, {}: {advice}", self.causes.join(", and "))
+                let lost = self.unkept.as_ref();
+                let lost = lost.map(|why| format!("; it would be off after a restart: {why}"));
+                format!(
+                    "ON since {since:.0}, {}: {advice}{}",
+                    self.causes.join(", and "),
+                    lost.unwrap_or_default()
+                )
             }
             (None, true) => format!("ON, {}", self.causes.join(", and ")),
             (_, false) => "off".to_owned(),

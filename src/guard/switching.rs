@@ -1,11 +1,15 @@
 //! Turning the kill switch, changing the rules, and watching the file.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::guard::{
-    Guards, Marker, Rule, Rules,
+    Guards, Rule, Rules,
     kill::{Cause, Sight, look},
     rules::Mode,
     sweep::Swept,
@@ -35,20 +39,23 @@ pub enum NotReleased {
     /// The file does that, and only its removal ends it.
     #[error("the kill switch stays on {0}; the order to kill, if there was one, is taken back")]
     File(Cause),
+    /// Another order to kill has come meanwhile, and stands.
+    #[error("the kill switch stays on: another order to kill came while this release was carried out")]
+    Again,
     /// The order would come back with a restart.
     #[error("the kill switch stays on, because its marker in the state directory cannot be removed: {0}")]
     Marker(String),
 }
 
 impl Guards {
-    /// Sets the switch as the disk has it, before anybody is served.
+    /// Sets the switch as the disk has it, before anybody is served. What it is like then is no new kill.
     pub(super) fn begin(&self) {
         let now = self.clock.now();
-        if let Ok(marker) = self.marker.try_lock() {
-            self.switch.order(marker.read(), now);
-        }
+        self.switch.order(self.keeper.read(), now);
         if let Some(path) = &self.rules.load().kill_file {
-            self.switch.found(look(path).cause(), now);
+            let sight = look(path);
+            self.switch.found(sight.cause(), now);
+            self.seen().update(sight);
         }
         if let Some(cause) = self.switch.cause() {
             tracing::warn!("the kill switch is on {cause}: {}", cause.help());
@@ -56,21 +63,20 @@ impl Guards {
         self.show();
     }
 
-    /// Switches it on. In force when this is first polled; on the disk, and working orders cancelled if that is
-    /// wanted, when it returns. Not cancel safe: dropped, it is in force, and may not outlive the process.
+    /// Switches it on. In force when this is first polled, whatever the disk does; on the disk, and working orders
+    /// cancelled if that is wanted, when it returns. Each order to kill is a new kill, also where the switch is on
+    /// already. Not cancel safe: dropped, it is in force, and what was to be cancelled may not be.
     pub async fn kill(&self, cause: Cause, cancels: Cancels) -> Killed {
-        let now = self.clock.now();
-        self.switch.order(Some(cause), now);
+        let _under_way = self.sweeper.begins();
+        let why = format!("the kill switch was switched on {cause} at {:.0}", self.clock.wall());
+        let writing = {
+            let _turning = self.turning();
+            self.switch.order(Some(cause), self.clock.now());
+            self.keeper.keep(why)
+        };
         self.show();
         tracing::warn!("the kill switch is on {cause}: nothing passes but reads, cancels and liquidations");
-        let why = format!("the kill switch was switched on {cause} at {:.0}", self.clock.wall());
-        let unkept = {
-            let marker = self.marker.lock().await;
-            // A release may have come between.
-            self.switch.order(Some(cause), now);
-            self.show();
-            on_disk(&marker, move |marker| marker.set(&why)).await.err()
-        };
+        let unkept = writing.kept().await.err();
         if let Some(trouble) = &unkept {
             tracing::error!(%trouble, "the kill switch is on, and would be off after a restart");
         }
@@ -87,10 +93,15 @@ impl Guards {
     /// # Errors
     /// When it stays on, and why.
     pub async fn release(&self) -> Result<(), NotReleased> {
-        let marker = self.marker.lock().await;
-        on_disk(&marker, Marker::clear).await.map_err(NotReleased::Marker)?;
-        self.switch.order(None, self.clock.now());
-        drop(marker);
+        let (orders, writing) = {
+            let _turning = self.turning();
+            (self.switch.orders(), self.keeper.forget())
+        };
+        writing.forgotten().await.map_err(NotReleased::Marker)?;
+        // Whoever killed meanwhile has the marker written again, behind its removal.
+        if !self.switch.take_back(orders, self.clock.now()) {
+            return Err(NotReleased::Again);
+        }
         self.show();
         if let Some(cause) = self.switch.cause() {
             return Err(NotReleased::File(cause));
@@ -106,6 +117,7 @@ impl Guards {
             // Nobody has looked there yet, and what is not known is there.
             let unclear = rules.kill_file.as_ref().and_then(|_| Sight::Unclear.cause());
             self.switch.found(unclear, self.clock.now());
+            *self.seen() = Seen::default();
         }
         self.rules.store(Arc::new(rules));
         self.show();
@@ -121,37 +133,75 @@ impl Guards {
         }
     }
 
-    pub(super) async fn look_at(&self, path: &Path) {
-        let owned = path.to_owned();
-        let mut looking = spawn_blocking(move || look(&owned));
-        let sight = if let Ok(sight) = timeout(DISK, &mut looking).await {
+    /// One look. It may hang for as long as the disk does, and nobody looks again before it has ended.
+    pub(super) async fn look_at(self: &Arc<Self>, path: &Path) {
+        let (say, mut seen) = oneshot::channel();
+        let owned: PathBuf = path.to_owned();
+        let asked = self.looker.hand(move || {
+            // Whoever asked waits, or has ended with the process.
+            let _ = say.send(look(&owned));
+        });
+        if asked.is_err() {
+            return self.saw(path, Sight::Unclear);
+        }
+        let sight = if let Ok(sight) = timeout(SLOW, &mut seen).await {
             sight
         } else {
-            self.saw(path, Sight::Unclear).await;
-            // One thread may hang there, and no more.
-            looking.await
+            self.saw(path, Sight::Unclear);
+            seen.await
         };
-        let sight = sight.unwrap_or(Sight::Unclear);
-        self.saw(path, sight).await;
+        self.saw(path, sight.unwrap_or(Sight::Unclear));
     }
 
-    async fn saw(&self, path: &Path, sight: Sight) {
+    fn saw(self: &Arc<Self>, path: &Path, sight: Sight) {
         // The setting may have changed meanwhile.
-        if self.rules.load().kill_file.as_deref() != Some(path) || self.switch.file() == sight.cause() {
+        if self.rules.load().kill_file.as_deref() != Some(path) {
             return;
         }
-        let is_new = self.switch.found(sight.cause(), self.clock.now());
-        self.show();
-        match (sight.cause(), self.switch.cause()) {
-            (Some(cause), _) => tracing::warn!("the kill switch is on {cause}: {}", cause.help()),
-            (None, Some(cause)) => {
-                tracing::warn!("the kill file is gone, and the kill switch stays on {cause}");
+        let has_appeared = self.seen().update(sight);
+        if self.switch.file() != sight.cause() {
+            self.switch.found(sight.cause(), self.clock.now());
+            self.show();
+            match (sight.cause(), self.switch.cause()) {
+                (Some(cause), _) => tracing::warn!("the kill switch is on {cause}: {}", cause.help()),
+                (None, Some(cause)) => {
+                    tracing::warn!("the kill file is gone, and the kill switch stays on {cause}");
+                }
+                (None, None) => tracing::warn!("the kill file is gone, and the kill switch off"),
             }
-            (None, None) => tracing::warn!("the kill file is gone, and the kill switch off"),
         }
-        if is_new && sight == Sight::Something && self.rules.load().kill_cancels {
-            self.sweep().await;
+        if has_appeared && self.rules.load().kill_cancels {
+            let guards = Arc::clone(self);
+            // Not here, since the file is to be looked for meanwhile.
+            tokio::spawn(async move {
+                let _under_way = guards.sweeper.begins();
+                guards.sweep().await;
+            });
         }
+    }
+
+    /// Whether a kill has not come to its end yet.
+    pub fn has_kills_under_way(&self) -> bool {
+        self.sweeper.is_at_work()
+    }
+
+    /// Waits until every kill under way has come to its end: is on the disk, and has cancelled what it was to cancel.
+    /// Cancel safe.
+    pub async fn settled(&self) {
+        self.sweeper.rests().await;
+    }
+
+    /// Has nothing more cancelled: the process ends. Whoever asked is told how far it came.
+    pub fn break_off(&self) {
+        self.sweeper.break_off();
+    }
+
+    fn turning(&self) -> MutexGuard<'_, ()> {
+        self.turning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has every working order cancelled, once what was on its way has arrived.
@@ -165,15 +215,23 @@ impl Guards {
                     .to_owned(),
             );
         }
-        let (cancelled, failed, unknown) = (swept.cancelled.len(), swept.failed.len(), swept.unknown.len());
+        let (cancelled, refused) = (swept.cancelled.len(), swept.refused.len());
+        let (unknown, not_sent) = (swept.unknown.len(), swept.not_sent.len());
         let still_working = swept.still_working.as_ref().map(Vec::len);
         if swept.is_complete() {
-            tracing::warn!(cancelled, failed, unknown, "working orders were cancelled: none is left");
+            tracing::warn!(
+                cancelled,
+                refused,
+                unknown,
+                not_sent,
+                "working orders were cancelled: none is left"
+            );
         } else {
             tracing::error!(
                 cancelled,
-                failed,
+                refused,
                 unknown,
+                not_sent,
                 still_working,
                 trouble = swept.trouble.as_deref(),
                 "working orders were cancelled, and some may be left: look at order/list"
@@ -201,24 +259,27 @@ impl Guards {
     }
 }
 
-/// Does something with the marker on a thread that may wait for a disk, for a bounded time.
-async fn on_disk(
-    marker: &Marker,
-    work: impl FnOnce(&Marker) -> io::Result<()> + Send + 'static,
-) -> Result<(), String> {
-    let owned = marker.clone();
-    let worked = timeout(DISK, spawn_blocking(move || work(&owned))).await;
-    let path = marker.path().unwrap_or_default();
-    match worked {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(format!("{}: {error}", path.display())),
-        Ok(Err(_)) => Err(format!("{}: the write did not finish", path.display())),
-        Err(_) => Err(format!("{}: the disk did not answer within {} s", path.display(), DISK.as_secs())),
+/// What was last seen clearly of the kill file.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Option<Sight>);
+
+impl Seen {
+    /// Takes one more look into account. Says whether the file has appeared: that is a kill, also while something else
+    /// holds the switch on. One that could not be seen for a while, and is there as it was, has not.
+    fn update(&mut self, sight: Sight) -> bool {
+        match sight {
+            Sight::Unclear => false,
+            Sight::Nothing => {
+                self.0 = Some(sight);
+                false
+            }
+            Sight::Something => self.0.replace(sight) != Some(Sight::Something),
+        }
     }
 }
 
-/// How long a disk may take.
-const DISK: Duration = Duration::from_secs(5);
+/// Longer than a disk takes that is well.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// Between two looks at the kill file.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -4,7 +4,6 @@ use std::{fmt, io::Write as _};
 
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
-use http_body_util::Full;
 
 use crate::{
     bearer::Bearer,
@@ -123,7 +122,7 @@ impl<'a> Authorized<'a, '_> {
 
     /// The same for HTTP/2; `None` if a part has no form there (a method or target that HTTP/1.1 allows and the
     /// types of an HTTP library do not).
-    pub fn to_http2(&self) -> Option<Request<Full<Bytes>>> {
+    pub fn to_http2(&self) -> Option<Request<Bytes>> {
         let Received { method, target, body, .. } = self.request.0;
         let uri = Uri::builder()
             .scheme(if self.origin.is_tls() { "https" } else { "http" })
@@ -139,7 +138,7 @@ impl<'a> Authorized<'a, '_> {
         if self.request.says_length() {
             request = request.header(header::CONTENT_LENGTH, body.len());
         }
-        request.body(Full::new(Bytes::copy_from_slice(body))).ok()
+        request.body(Bytes::copy_from_slice(body)).ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as _, Incoming},
     client::conn::http2::{Builder, SendRequest},
@@ -14,11 +14,17 @@ use tokio::time::timeout;
 
 use crate::{
     http1::response::has_no_body,
-    upstream::{Failure, Timeouts, UpstreamError, answer::Length, connect::Stream, metrics::Counted},
+    upstream::{
+        Failure, Timeouts, UpstreamError,
+        answer::Length,
+        connect::Stream,
+        gate::{Gate, GatedBody},
+        metrics::Counted,
+    },
 };
 
 /// A handle on a connection that carries many exchanges at once.
-pub(super) type Sender = SendRequest<Full<Bytes>>;
+pub(super) type Sender = SendRequest<GatedBody>;
 
 /// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped.
 pub(super) async fn start(stream: Stream, counted: Counted) -> Result<Sender, UpstreamError> {
@@ -59,11 +65,15 @@ pub(super) struct Http2Answer {
 /// may not have been sent.
 pub(super) async fn send(
     sender: &mut Sender,
-    request: Request<Full<Bytes>>,
+    request: Request<Bytes>,
+    gate: Option<Gate>,
     timeouts: &Timeouts,
 ) -> Result<Http2Answer, Failure> {
-    let to_head = request.method() == Method::HEAD;
+    let (to_head, has_body) = (request.method() == Method::HEAD, !request.body().is_empty());
+    let request = request.map(|body| GatedBody::new(body, gate.clone()));
     sender.ready().await.map_err(|error| UpstreamError::Http2(error).not_sent())?;
+    // What has not left by now never will, and without its body it is no request that could be carried out.
+    let has_stayed = || gate.is_some_and(|gate| gate.shut()) && has_body;
     match timeout(timeouts.response_head, sender.try_send_request(request)).await {
         Ok(Ok(response)) => {
             Ok(Http2Answer { response, to_head, data: Bytes::new(), is_peeked: false, trailers: None })
@@ -72,8 +82,9 @@ pub(super) async fn send(
             // A message that hyper hands back has never been put on the wire.
             let handed_back = error.take_message().is_some();
             let error = UpstreamError::Http2(error.into_error());
-            Err(if handed_back { error.not_sent() } else { error.maybe_sent() })
+            Err(if handed_back || has_stayed() { error.not_sent() } else { error.maybe_sent() })
         }
+        Err(_) if has_stayed() => Err(UpstreamError::HeadTimeout.not_sent()),
         Err(_) => Err(UpstreamError::HeadTimeout.maybe_sent()),
     }
 }

@@ -4,14 +4,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
 
 use crate::{
     bearer::Bearer,
     hygiene::{Authorized, Encoded},
     origin::Origin,
     upstream::{
-        Answer, Failure, Sent, Upstream, UpstreamError, answer,
+        Answer, Failure, LastWord, Sent, Upstream, UpstreamError, answer,
+        gate::Gate,
         http1::Http1,
         http2::{self, Sender},
     },
@@ -71,7 +71,7 @@ impl Lease {
             Transport::Http1(connection) => Form::Http1(connection, request.encode(wire)),
             Transport::Http2(sender) => {
                 let request = request.to_http2().ok_or_else(|| UpstreamError::NoHttp2Form.not_sent())?;
-                Form::Http2(sender, Box::new(request))
+                Form::Http2(sender, Box::new(request), None)
             }
         };
         Ok(Prepared { upstream, origin, form, bearer: request.bearer().clone() })
@@ -88,10 +88,20 @@ pub struct Prepared<'b> {
 
 enum Form<'b> {
     Http1(Box<Http1>, Encoded<'b>),
-    Http2(Sender, Box<Request<Full<Bytes>>>),
+    Http2(Sender, Box<Request<Bytes>>, Option<Gate>),
 }
 
 impl Prepared<'_> {
+    /// Has `may_leave` asked at the moment when the request can leave: which is now, save over HTTP/2, where it may have
+    /// to wait for its turn. If it may not, the request fails, and has not been sent.
+    #[must_use]
+    pub fn unless_withheld(mut self, may_leave: impl FnOnce() -> LastWord) -> Self {
+        if let Form::Http2(_, _, gate) = &mut self.form {
+            *gate = Some(Gate::new(may_leave()));
+        }
+        self
+    }
+
     /// Sends the request; over HTTP/1.1 the answer has not been waited for yet. Not cancel safe: a dropped call
     /// may or may not have been sent.
     ///
@@ -101,8 +111,8 @@ impl Prepared<'_> {
         let Self { upstream, origin, form, bearer } = self;
         let (mut connection, request) = match form {
             Form::Http1(connection, request) => (connection, request),
-            Form::Http2(mut sender, request) => {
-                let answered = http2::send(&mut sender, *request, upstream.timeouts()).await?;
+            Form::Http2(mut sender, request, gate) => {
+                let answered = http2::send(&mut sender, *request, gate, upstream.timeouts()).await?;
                 return Ok(Answer::http2(upstream, origin, answered, bearer));
             }
         };

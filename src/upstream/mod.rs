@@ -15,6 +15,7 @@
 mod answer;
 mod connect;
 mod error;
+mod gate;
 mod http1;
 mod http2;
 mod lease;
@@ -28,6 +29,7 @@ pub mod tls;
 pub use answer::{Answer, Head, Length};
 pub use connect::Connector;
 pub use error::{Failure, Sent, UpstreamError};
+pub use gate::LastWord;
 pub use lease::{Lease, Prepared};
 pub use metrics::Metrics;
 pub use pool::{Choice, Upstream};

@@ -7,7 +7,7 @@
 //! In the order to read them: [`forwarding`] and [`answers`], when all goes well; [`headers`]; [`refusals`], what
 //! never reaches upstream; [`battery`], bytes that two parsers could read differently; [`strangers`], who never does,
 //! [`callers`], who may, [`listeners`], all ways in, and
-//! [`guards`], what the operator does not let pass; [`once`], that an order goes out once whatever befalls it;
+//! [`guards`], what the operator does not let pass, and [`kill`], what a kill cancels; [`once`], that an order goes out once whatever befalls it;
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
 //! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests;
@@ -32,6 +32,7 @@ mod forwarding;
 mod guards;
 mod headers;
 mod hosts;
+mod kill;
 mod listeners;
 mod load;
 mod observability;

@@ -20,5 +20,5 @@ settings! { GUARDS:
     GUARDS_KILL_FILE = plain("guards.kill-file", "TRADOVATE_PROXY_GUARDS_KILL_FILE", "FILE",
         Preset::Words("none"), "while there is something at this path, or that cannot be told, the kill switch is on");
     GUARDS_KILL_CANCELS = plain("guards.kill-cancels", "TRADOVATE_PROXY_GUARDS_KILL_CANCELS", "yes|no",
-        Preset::Text("no"), "the kill switch cancels all working orders too, protective stops among them");
+        Preset::Text("no"), "each new kill cancels all working orders too, protective stops among them");
 }

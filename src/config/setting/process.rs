@@ -16,5 +16,5 @@ settings! { PROCESS:
     WORKERS = flagged("workers", "TRADOVATE_PROXY_WORKERS", "--workers", "NUMBER",
         Preset::Words("one for each CPU"), "threads that serve requests");
     DRAIN_TIMEOUT = flagged("drain-timeout", "TRADOVATE_PROXY_DRAIN_TIMEOUT", "--drain-timeout", "DURATION",
-        Preset::Text("10s"), "how long requests in flight may take to finish after SIGTERM");
+        Preset::Text("10s"), "how long requests in flight, and what a kill cancels, may take to finish after SIGTERM");
 }

@@ -5,21 +5,25 @@
 //! that does not answer.
 
 mod file;
+mod keeper;
 mod marker;
 
 use std::{
     fmt,
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
 };
 
 use jiff::Timestamp;
 
-pub(super) use self::file::{Sight, look};
 pub use self::marker::Marker;
+pub(super) use self::{
+    file::{Sight, look},
+    keeper::Keeper,
+};
 
 /// Why the switch is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +97,16 @@ pub(super) struct Switch {
     ordered: AtomicU8,
     /// The cause that the file is, or 0.
     file: AtomicU8,
+    course: Mutex<Course>,
+}
+
+/// What led to how it stands.
+#[derive(Debug, Default)]
+struct Course {
     /// Since when it is on, for `/status`.
-    since: Mutex<Option<Timestamp>>,
+    since: Option<Timestamp>,
+    /// How many orders there have been.
+    orders: u64,
 }
 
 impl Switch {
@@ -115,28 +127,46 @@ impl Switch {
 
     /// Since when.
     pub(super) fn since(&self) -> Option<Timestamp> {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.course().since
+    }
+
+    /// How many orders there have been: to be read before one is taken back.
+    pub(super) fn orders(&self) -> u64 {
+        self.course().orders
     }
 
     /// What an order holds it by, from now on. Says whether that switched it on.
     pub(super) fn order(&self, cause: Option<Cause>, now: Timestamp) -> bool {
-        self.turn(&self.ordered, cause, now)
+        let mut course = self.course();
+        course.orders += 1;
+        self.turn(&mut course, &self.ordered, cause, now)
+    }
+
+    /// Takes the order back, unless another has come after the first `orders`: that one stands. Says whether it did.
+    pub(super) fn take_back(&self, orders: u64, now: Timestamp) -> bool {
+        let mut course = self.course();
+        let is_last = course.orders == orders;
+        if is_last {
+            self.turn(&mut course, &self.ordered, None, now);
+        }
+        is_last
     }
 
     /// What the file holds it by.
     pub(super) fn found(&self, cause: Option<Cause>, now: Timestamp) -> bool {
-        self.turn(&self.file, cause, now)
+        self.turn(&mut self.course(), &self.file, cause, now)
     }
 
-    fn turn(&self, holder: &AtomicU8, cause: Option<Cause>, now: Timestamp) -> bool {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+    fn turn(&self, course: &mut Course, holder: &AtomicU8, cause: Option<Cause>, now: Timestamp) -> bool {
         holder.store(cause.map_or(0, |cause| cause as u8), Ordering::SeqCst);
-        let was_on = since.is_some();
-        match self.cause() {
-            Some(_) => *since = since.or(Some(now)),
-            None => *since = None,
-        }
-        !was_on && since.is_some()
+        let was_on = course.since.is_some();
+        course.since = self.cause().map(|_| course.since.unwrap_or(now));
+        !was_on && course.since.is_some()
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        // What is behind it is right after each step.
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,6 +192,18 @@ mod tests {
         assert!(!switch.found(None, later));
         assert_eq!((switch.cause(), switch.since()), (None, None));
         assert!(switch.order(Some(Cause::Operator), later));
+    }
+
+    #[test]
+    fn an_order_that_came_after_a_release_was_asked_for_stands() {
+        let (switch, now) = (Switch::default(), Timestamp::UNIX_EPOCH);
+        switch.order(Some(Cause::Operator), now);
+        let asked_at = switch.orders();
+        switch.order(Some(Cause::Signal), now);
+        assert!(!switch.take_back(asked_at, now));
+        assert_eq!(switch.cause(), Some(Cause::Signal));
+        assert!(switch.take_back(switch.orders(), now));
+        assert_eq!((switch.cause(), switch.since()), (None, None));
     }
 
     #[test]

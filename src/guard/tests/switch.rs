@@ -1,6 +1,6 @@
 //! The kill switch with everything around it: rules that change, the disk, and what is under way.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, pin::pin};
 
 use prometheus::Registry;
 use tokio::task::yield_now;
@@ -32,7 +32,7 @@ impl Stage {
 
 fn started(directory: &Path, rules: Rules) -> (Arc<Guards>, Sweeps) {
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Guards::new("demo", rules, Marker::In(directory.to_owned()), metrics, Clock::system())
+    Guards::start("demo", rules, Marker::In(directory.to_owned()), metrics, Clock::system()).unwrap()
 }
 
 fn passes(guards: &Guards) -> bool {
@@ -143,8 +143,13 @@ async fn what_had_passed_is_asked_again_and_waited_for() {
     assert!(stage.sweeps.try_recv().is_err(), "an order is on its way");
     drop(pass);
     let sweep = stage.sweeps.recv().await.unwrap();
+    sweep.found([7]);
+    sweep.take_next();
+    sweep.became(Fate::Cancelled);
+    sweep.left(Vec::new());
+    sweep.done();
+    drop(sweep);
     let swept = Swept { cancelled: vec![7], still_working: Some(Vec::new()), ..Swept::default() };
-    sweep.done(swept.clone());
     assert_eq!(killing.await.unwrap().swept, Some(swept));
 }
 
@@ -157,6 +162,131 @@ async fn a_setting_makes_every_kill_cancel() {
     drop(sweeps.recv().await.unwrap());
     let swept = killing.await.unwrap().swept.unwrap();
     assert!(!swept.is_complete() && swept.trouble.is_some(), "{swept:?}");
+}
+
+#[tokio::test]
+async fn each_order_to_kill_is_a_new_one() {
+    let stage = Stage::new(|_| Rules { kill_cancels: true, ..Rules::default() });
+    let Stage { guards, mut sweeps, dir: _dir } = stage;
+    for cause in [Cause::Operator, Cause::Signal, Cause::Operator] {
+        let (killed, ()) = tokio::join!(guards.kill(cause, Cancels::AsSet), async {
+            let sweep = sweeps.recv().await.unwrap();
+            sweep.left(Vec::new());
+            sweep.done();
+        });
+        assert!(killed.swept.unwrap().is_complete(), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_kills_when_it_appears_whatever_the_switch_was_and_not_when_it_stays() {
+    let rules = |dir: &Path, file: &str| Rules {
+        kill_cancels: true,
+        kill_file: Some(dir.join(file)),
+        ..Rules::default()
+    };
+    let mut stage = Stage::new(|dir| rules(dir, "folder/kill"));
+    let (folder, gone) = (stage.dir.path().join("folder"), stage.dir.path().join("gone"));
+    let (file, other) = (folder.join("kill"), stage.dir.path().join("other"));
+    let guards = Arc::clone(&stage.guards);
+    let mut cancels = async |path: &Path| {
+        guards.look_at(path).await;
+        // What is to be cancelled is asked for by a task of its own, and by nothing that waits.
+        for _ in 0..8 {
+            yield_now().await;
+        }
+        stage.sweeps.try_recv().is_ok()
+    };
+    // The first look could see nothing, and what the next one sees is new.
+    assert_eq!(guards.kill_report().causes, [Cause::FileUnreadable.to_string()]);
+    fs::create_dir(&folder).unwrap();
+    fs::write(&file, "").unwrap();
+    assert!(cancels(&file).await, "first seen after a look that could see nothing");
+    assert!(!cancels(&file).await, "it is there still");
+    fs::rename(&folder, &gone).unwrap();
+    assert!(!cancels(&file).await, "it cannot be seen");
+    fs::rename(&gone, &folder).unwrap();
+    assert!(!cancels(&file).await, "it is there as it was");
+    fs::remove_file(&file).unwrap();
+    assert!(!cancels(&file).await, "it is gone");
+    guards.adopt(Rules { kill_cancels: false, ..rules(stage.dir.path(), "folder/kill") });
+    guards.kill(Cause::Operator, Cancels::AsSet).await;
+    guards.adopt(rules(stage.dir.path(), "folder/kill"));
+    fs::write(&file, "").unwrap();
+    assert!(cancels(&file).await, "while an order holds the switch on already");
+    fs::write(&other, "").unwrap();
+    guards.adopt(rules(stage.dir.path(), "other"));
+    assert!(cancels(&other).await, "adopted by a reload");
+
+    // A restart is no kill.
+    let (next, mut sweeps) = started(stage.dir.path(), rules(stage.dir.path(), "other"));
+    assert!(!passes(&next));
+    next.look_at(&other).await;
+    yield_now().await;
+    assert!(sweeps.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_holds_up_neither_the_switch_nor_its_word_and_fails_closed() {
+    let stage = Stage::new(|_| Rules::default());
+    let disk = stage.guards.keeper.hang();
+    let mut killing = pin!(stage.guards.kill(Cause::Signal, Cancels::AsSet));
+    tokio::select! {
+        biased;
+        killed = &mut killing => panic!("{killed:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(!stage.passes(), "the disk has not been waited for");
+    let killed = killing.await;
+    let unkept = killed.unkept.unwrap();
+    assert!(unkept.contains("did not answer within 5 s"), "{unkept}");
+    assert_eq!(stage.guards.kill_report().unkept, Some(unkept));
+    assert!(matches!(stage.guards.release().await, Err(NotReleased::Marker(_))));
+    assert!(!stage.passes(), "a release that is not on the disk is none");
+    drop(disk);
+    stage.guards.keeper.catch_up();
+    // The kill is on the disk at last, and the release, of which it was said that it failed, has not undone it.
+    assert!(stage.marker() && !stage.passes());
+    assert_eq!(stage.guards.kill_report().unkept, None);
+    // From here on the disk answers, which a clock that stands would take for one that never does.
+    tokio::time::resume();
+    stage.guards.release().await.unwrap();
+    assert!(stage.passes() && !stage.marker());
+}
+
+#[tokio::test]
+async fn a_kill_that_comes_while_a_release_is_at_the_disk_stands() {
+    let stage = Stage::new(|_| Rules::default());
+    stage.guards.kill(Cause::Operator, Cancels::AsSet).await;
+    let disk = stage.guards.keeper.hang();
+    let (released, killed) = tokio::join!(stage.guards.release(), async {
+        let (killed, ()) =
+            tokio::join!(stage.guards.kill(Cause::Signal, Cancels::AsSet), async { drop(disk) });
+        killed
+    });
+    assert_eq!((released, killed.unkept), (Err(NotReleased::Again), None));
+    assert!(!stage.passes() && stage.marker());
+}
+
+#[test]
+fn the_switch_needs_no_thread_that_is_made_when_it_is_turned() {
+    // One thread for whatever waits for a disk, and it is taken.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    let runtime = runtime.unwrap();
+    let (busy, free) = std::sync::mpsc::channel::<()>();
+    runtime.spawn_blocking(move || free.recv().unwrap_or_default());
+    let stage = Stage::new(killed_by_file);
+    let file = stage.dir.path().join("kill");
+    runtime.block_on(async {
+        let killed = stage.guards.kill(Cause::Signal, Cancels::AsSet).await;
+        assert_eq!(killed.unkept, None);
+        assert!(stage.marker());
+        stage.guards.release().await.unwrap();
+        fs::write(&file, "").unwrap();
+        stage.guards.look_at(&file).await;
+        assert_eq!(stage.guards.kill_report().causes, [Cause::File.to_string()]);
+    });
+    drop(busy);
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,10 +31,10 @@ pub(super) async fn forward(
     worker: &Worker,
     outgoing: Outgoing<'_>,
     wire: &mut Vec<u8>,
-    outbound: &mut Outbound<'_>,
+    asker: &mut impl Asker,
     departure: &mut Departure<'_, '_>,
 ) -> Result<Answer, Stop> {
-    let first = attempt(worker, outgoing, Choice::Any, wire, outbound, departure).await;
+    let first = attempt(worker, outgoing, Choice::Any, wire, asker, departure).await;
     let choice = match &first {
         Ok(tried)
             if outgoing.endpoint.effect == Effect::Read
@@ -45,12 +45,46 @@ pub(super) async fn forward(
         Err(missed) if missed.may_repeat(outgoing.endpoint.effect) => Choice::Fresh,
         Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
     };
-    let second = attempt(worker, outgoing, choice, wire, outbound, departure).await;
+    let second = attempt(worker, outgoing, choice, wire, asker, departure).await;
     match (first, second) {
         // What the first try is known to have done outweighs what the second could not do.
         (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
         (Err(missed), Err(_)) if missed.has_left() => Err(missed.error),
         (Err(_), Err(missed)) => Err(missed.error),
+    }
+}
+
+/// Who waits for an answer.
+pub(super) trait Asker {
+    /// Whether it has closed its side, and may have given up.
+    fn has_left(&mut self) -> bool;
+
+    /// Whether it has gone, and will read nothing more.
+    fn is_reset(&self) -> bool;
+
+    /// Waits until it has. Cancel safe.
+    async fn reset(&self);
+
+    /// Passes an interim answer on to it. That it has left shows when the answer itself cannot be written.
+    async fn interim(&mut self, answer: &Answer);
+}
+
+impl Asker for Outbound<'_> {
+    fn has_left(&mut self) -> bool {
+        self.stream.has_left()
+    }
+
+    fn is_reset(&self) -> bool {
+        self.is_reset()
+    }
+
+    async fn reset(&self) {
+        self.reset().await;
+    }
+
+    async fn interim(&mut self, answer: &Answer) {
+        // What has been sent is read to its answer all the same, so that its outcome is known.
+        let _ = self.interim(answer).await;
     }
 }
 
@@ -81,7 +115,7 @@ async fn attempt(
     outgoing: Outgoing<'_>,
     choice: Choice,
     wire: &mut Vec<u8>,
-    outbound: &mut Outbound<'_>,
+    asker: &mut impl Asker,
     departure: &mut Departure<'_, '_>,
 ) -> Result<Tried, Missed> {
     let (prepared, generation, origin, on_reused) = loop {
@@ -102,17 +136,27 @@ async fn attempt(
     // The last moment. Whatever took long (the journal of keys, the token, the audit log, a connection), whoever gave up
     // meanwhile may order again elsewhere.
     let effect = outgoing.endpoint.effect;
-    if effect != Effect::Read && departure.observation().is_late() && outbound.stream.has_left() {
+    if effect != Effect::Read && departure.observation().is_late() && asker.has_left() {
         return Err(ProxyError::CallerLeft.into());
     }
-    if !on_reused && outbound.is_reset() {
+    if !on_reused && asker.is_reset() {
         return Err(Missed { error: Stop::Gone, on_reused });
     }
     let budget = &*worker.proxy.budget;
     let holds = budget.holds();
-    let answer = answer_to(prepared, effect, outbound, departure).await;
+    let answer = answer_to(guarded(worker, prepared, outgoing.endpoint), effect, asker, departure).await;
     departure.observation().is_answered();
-    let answer = answer.map_err(|error| Missed { error, on_reused })?;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let missed = Missed { error, on_reused };
+            // Why it has not left may be that it was withheld.
+            if !missed.has_left() {
+                worker.proxy.guards.still_passes(outgoing.endpoint)?;
+            }
+            return Err(missed);
+        }
+    };
     let tried = Tried { answer, generation, origin };
     let status = tried.answer.status().as_u16();
     let is_held = budget.learn(holds, generation, status, || tried.answer.retry_after());
@@ -120,17 +164,26 @@ async fn attempt(
     Ok(tried)
 }
 
+/// Lets the kill switch have the last word, also over HTTP/2, where what has been handed over may not have left.
+fn guarded<'b>(worker: &Worker, prepared: Prepared<'b>, endpoint: &Endpoint) -> Prepared<'b> {
+    if endpoint.effect == Effect::Read {
+        return prepared;
+    }
+    prepared.unless_withheld(|| {
+        let (guards, endpoint) = (Arc::clone(&worker.proxy.guards), *endpoint);
+        Box::new(move || guards.may_leave(&endpoint))
+    })
+}
+
 async fn answer_to(
     request: Prepared<'_>,
     effect: Effect,
-    outbound: &mut Outbound<'_>,
+    asker: &mut impl Asker,
     departure: &mut Departure<'_, '_>,
 ) -> Result<Answer, Stop> {
-    let mut answer = awaited(departure.send(request), effect, outbound).await?;
-    while awaited(answer.head(), effect, outbound).await? == upstream::Head::Interim {
-        // A caller that has left is noticed when the answer itself cannot be written; what has been sent is
-        // read to its answer all the same, so that its outcome is known.
-        let _ = outbound.interim(&answer).await;
+    let mut answer = awaited(departure.send(request), effect, asker).await?;
+    while awaited(answer.head(), effect, asker).await? == upstream::Head::Interim {
+        asker.interim(&answer).await;
     }
     Ok(answer)
 }
@@ -139,7 +192,7 @@ async fn answer_to(
 async fn awaited<T>(
     upstream: impl Future<Output = Result<T, Failure>>,
     effect: Effect,
-    outbound: &Outbound<'_>,
+    asker: &impl Asker,
 ) -> Result<T, Stop> {
     if effect != Effect::Read {
         return Ok(upstream.await?);
@@ -147,7 +200,7 @@ async fn awaited<T>(
     tokio::select! {
         biased;
         came = upstream => Ok(came?),
-        () = outbound.reset() => Err(Stop::Gone),
+        () = asker.reset() => Err(Stop::Gone),
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     origin::{Certificate, Desk, serve, setup},
     record::Arrivals,
 };
-use crate::support::{Proxy, stage::Way, within};
+use crate::support::{Client, Proxy, stage::Way, within};
 
 /// An upstream that answers session calls by itself, over HTTP/1.1, and hands every HTTP/2 connection to the test.
 struct Upstream {
@@ -91,6 +91,15 @@ impl Frames {
                 _ => {}
             }
         }
+    }
+
+    /// Allows so many requests at once (RFC 9113 §5.1.2), and waits until the proxy goes by it.
+    async fn allows(&mut self, requests: u32) {
+        let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &requests.to_be_bytes()].concat();
+        self.write(SETTINGS, 0, 0, &setting).await;
+        self.write(PING, 0, 0, b"settings").await;
+        // Frames are taken in their order.
+        while self.read().await.unwrap().0 != PING {}
     }
 
     async fn read(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
@@ -216,6 +225,39 @@ async fn an_order_under_a_graceful_goodbye_gets_its_answer() {
     upstream.has_no_more();
 }
 
+#[tokio::test]
+async fn an_order_that_waits_for_its_turn_when_a_kill_comes_does_not_leave() {
+    let (mut upstream, proxy) = upstream().await;
+    let mut client = proxy.client().await;
+    client.send(Effect::Order.request(1)).await;
+    let mut frames = upstream.connection().await;
+    let (first, _) = frames.request().await.expect("a request");
+    frames.allows(1).await;
+    let mut waiting = [proxy.client().await, proxy.client().await];
+    for (client, number) in waiting.iter_mut().zip(2..) {
+        client.send(Effect::Order.request(number)).await;
+    }
+    proxy.shows("tradovate_proxy_requests_in_flight", &[], 3.0).await;
+    // Answered on the same thread, so after whatever it could do for those two.
+    assert_eq!(proxy.ask("POST /v1/auth/accesstokenrequest", "{}").await.status(), 200);
+    let killed = Client::connect(proxy.admin).await.ask("POST /guards/kill", "").await;
+    assert_eq!(killed.status(), 200, "{}", killed.text());
+    frames.ok(first).await;
+    assert_eq!(client.answer().await.status(), 200, "it had left");
+    // What comes next is what passes still. Of an order there may be a head, without its body or its end.
+    client.send(Effect::Read.request(0)).await;
+    let (read, body) = frames.request().await.expect("a request");
+    assert_eq!(String::from_utf8_lossy(&body), "");
+    frames.ok(read).await;
+    assert_eq!(client.answer().await.status(), 200);
+    for client in &mut waiting {
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.problem().as_str()), (403, "guard-kill"), "{}", answer.text());
+        assert_eq!(answer.outcome(), Some("not-sent"));
+    }
+    upstream.has_no_more();
+}
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -226,5 +268,8 @@ const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// A setting.
+const MAX_CONCURRENT_STREAMS: u16 = 3;
 
 const REFUSED_STREAM: u32 = 7;

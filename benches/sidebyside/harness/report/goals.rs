@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::harness::{
@@ -104,7 +104,13 @@ impl Verdict {
 impl Goals {
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        toml::from_str(&text).with_context(|| format!("{} is not understood", file.display()))
+        let goals: Self =
+            toml::from_str(&text).with_context(|| format!("{} is not understood", file.display()))?;
+        let all = Load::all();
+        if let Some(stray) = goals.ratio.iter().find(|goal| !all.contains(&goal.load)) {
+            bail!("{} has a goal for a load that is not measured: {stray}", file.display());
+        }
+        Ok(goals)
     }
 
     /// How each stands, as a Markdown table, and the verdicts.

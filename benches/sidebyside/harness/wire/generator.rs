@@ -60,7 +60,8 @@ pub(crate) struct Generated {
 
 /// Generates it, as a process of its own.
 pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
-    let mut load = Load::connect(order)?;
+    let mut load = Load::new(order)?;
+    (0..order.connections).try_for_each(|_| load.open(&order.target))?;
     let spell = u64::try_from(order.spell.as_nanos())?;
     load.closed_loop(spell / 10)?;
     println!("warm");
@@ -78,8 +79,10 @@ pub(crate) fn run(order: &Order) -> anyhow::Result<()> {
 
 /// Opens the connections, sends one request on each, and keeps them open until standard input ends.
 pub(crate) fn hold(order: &Order) -> anyhow::Result<()> {
-    let mut load = Load::connect(order)?;
-    for at in 0..load.connections.len() {
+    let mut load = Load::new(order)?;
+    // One by one, as nobody's queue of new connections holds thousands.
+    for at in 0..order.connections {
+        load.open(&order.target)?;
         load.send(at, now())?;
         while load.busy > 0 {
             load.turn()?;
@@ -131,21 +134,10 @@ struct Connection {
 }
 
 impl Load {
-    fn connect(order: &Order) -> anyhow::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut connections = Vec::new();
-        for at in 0..order.connections {
-            let stream = Stream::connect(&order.target)
-                .with_context(|| format!("connection {at} to {}", order.target))?;
-            stream.set_nonblocking()?;
-            let token = epoll::EventData::new_u64(u64::try_from(at)?);
-            epoll::add(&epoll, &stream, token, epoll::EventFlags::IN)?;
-            let held_up = VecDeque::new();
-            connections.push(Connection { stream, pending: Pending::default(), due: None, held_up });
-        }
+    fn new(order: &Order) -> anyhow::Result<Self> {
         Ok(Self {
-            epoll,
-            connections,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            connections: Vec::new(),
             request: order.asked.request(order.asked.method(), order.token.as_deref()),
             length: order.asked.body().len(),
             busy: 0,
@@ -156,6 +148,17 @@ impl Load {
             ticks: 0,
             timer: None,
         })
+    }
+
+    fn open(&mut self, target: &Target) -> anyhow::Result<()> {
+        let at = self.connections.len();
+        let stream = Stream::connect(target).with_context(|| format!("connection {at} to {target}"))?;
+        stream.set_nonblocking()?;
+        let token = epoll::EventData::new_u64(u64::try_from(at)?);
+        epoll::add(&self.epoll, &stream, token, epoll::EventFlags::IN)?;
+        let (pending, held_up) = (Pending::default(), VecDeque::new());
+        self.connections.push(Connection { stream, pending, due: None, held_up });
+        Ok(())
     }
 
     fn closed_loop(&mut self, spell: u64) -> anyhow::Result<()> {

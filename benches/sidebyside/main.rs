@@ -25,6 +25,10 @@
 //! - A row with any error, any other answer than a 200 of the right length, a process that came or went, or a port
 //!   that somebody else listens at is refused, and named.
 //!
+//! - A goal is missed where the median of the rounds is above it, and their lower quartile too. Otherwise chance may
+//!   have done it: were the true median the goal itself, six of seven rounds would be above it once in sixteen times.
+//! - At the end it says how much of the core went to others. Above some hundredths even ratios are rough.
+//!
 //! The proxy is the release program with its defaults: metrics, log, limits, timeouts and audit log, and guards set.
 
 #![expect(clippy::print_stdout, reason = "a bench reports to whoever runs it")]

@@ -1,6 +1,6 @@
 //! The machine: what it is, and what of it is used.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::Context as _;
 use rustix::{
@@ -49,6 +49,19 @@ pub(crate) fn open_many_files() -> anyhow::Result<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     Ok(maximum.unwrap_or(u64::MAX))
+}
+
+/// How long a core has been busy since the machine was started, with whatever it was.
+pub(crate) fn busy(core: usize) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let name = format!("cpu{core} ");
+    let line = stat.lines().find_map(|line| line.strip_prefix(&name)).context("no such core")?;
+    // proc(5): user, nice, system, idle, iowait, irq, softirq, steal; then guests, which are in user already.
+    let ticks = line.split(' ').take(8).map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
+    let busy: u64 =
+        ticks.iter().enumerate().filter(|(at, _)| ![3, 4].contains(at)).map(|(_, ticks)| ticks).sum();
+    // A tick is a hundredth of a second on every machine that Linux runs on today (USER_HZ).
+    Ok(Duration::from_millis(busy * 10))
 }
 
 /// A program on the path, or in the folders of system programs, which are on root's path only.

@@ -15,10 +15,11 @@ mod wire;
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context as _, ensure};
+use serde_json::Value;
 
 use self::{
     options::{Mode, Options},
@@ -47,7 +48,7 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
     let ours = ours(options)?;
     let files = machine::open_many_files()?;
     let core = machine::use_one_core()?;
-    let stage = Stage::set()?;
+    let stage = Stage::set(core)?;
     let (contenders, absent) = peer::contenders(&ours);
 
     let mut measured =
@@ -75,7 +76,7 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
         measure(&stage, &contenders, transport, loads, options, &mut measured)?;
     }
     println!("{}", measured.markdown());
-    println!("at the end: {}", machine::load());
+    println!("at the end: {}; {}", machine::load(), measured.others());
     if options.mode == Mode::Trial {
         ensure!(measured.refused.is_empty(), "{} rows were refused", measured.refused.len());
         return Ok(ExitCode::SUCCESS);
@@ -129,11 +130,14 @@ fn ours(options: &Options) -> anyhow::Result<PathBuf> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--locked", "--bin", "tradovate-proxy"]).current_dir(root());
-    ensure!(build.status()?.success(), "the program to measure cannot be built; cargo says above why");
-    // Beside deps, which is where this one is.
-    let folder = env::current_exe()?.parent().and_then(Path::parent).context("it is nowhere")?.to_owned();
-    Ok(folder.join("tradovate-proxy"))
+    build.args(["build", "--release", "--locked", "--bin", "tradovate-proxy"]);
+    // Where it is depends on the configuration of whoever builds it, so cargo is asked.
+    build.arg("--message-format=json-render-diagnostics").current_dir(root()).stderr(Stdio::inherit());
+    let output = build.output()?;
+    ensure!(output.status.success(), "the program to measure cannot be built; cargo says above why");
+    let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let paths = messages.filter_map(|message| Some(message.ok()?["executable"].as_str()?.into()));
+    paths.last().context("cargo does not say where the program to measure is")
 }
 
 /// Leaves the figures where they are found again.

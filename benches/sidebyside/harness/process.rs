@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -85,6 +85,11 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// This process and all that it started.
+    pub(crate) fn own() -> io::Result<Self> {
+        Self::below(process::id())
+    }
+
     fn below(root: u32) -> io::Result<Self> {
         let mut parents = BTreeMap::new();
         for entry in fs::read_dir("/proc")?.flatten() {
@@ -139,6 +144,11 @@ impl Tree {
             .iter()
             .map(|(thread, ran)| ran.saturating_sub(earlier.ran.get(thread).copied().unwrap_or_default()));
         Ok(each.sum())
+    }
+
+    /// How long all of it ran, ever.
+    pub(crate) fn ran(&self) -> Duration {
+        self.ran.values().sum()
     }
 
     /// Resident memory in MiB; pages that processes share are counted in each.

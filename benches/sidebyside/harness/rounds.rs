@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::{
     asked::Asked,
+    machine,
     peer::{Peer, Way},
+    process::Tree,
     stage::{Stage, Transport},
     wire::generator::{Generated, Order},
 };
@@ -61,6 +63,8 @@ pub(crate) struct Row {
     pub(crate) generated: Generated,
     /// Processor time of the peer's processes per request, in microseconds; none without a peer.
     pub(crate) cpu: Option<f64>,
+    /// Share of the core that went to processes which have nothing to do with it.
+    pub(crate) others: f64,
 }
 
 /// What the ways measured one after the other, all within seconds. A way whose row was refused is missing.
@@ -102,18 +106,43 @@ fn row(stage: &Stage, peers: &[Peer], load: Load, way: Way, spell: Duration) -> 
         token: peer.is_none().then(|| stage.token.clone()),
     };
     let mut generator = Generator::start("generate", &order)?;
+    let core = Core::now(stage.core)?;
     let before = peer.map(Peer::tree).transpose()?;
     let generated: Generated = serde_json::from_str(&generator.go_on()?)?;
+    let after = peer.map(Peer::tree).transpose()?;
+    let others = Core::now(stage.core)?.others_since(&core).as_secs_f64() / generated.seconds;
     if let Some(rate) = load.rate {
         // Late by more than the last answers took, it was another load.
         let (asked, took) = (spell.as_secs_f64(), generated.seconds);
         ensure!(took < asked * 1.05 + 0.05, "{rate} requests/s for {asked:.1} s took it {took:.1} s");
     }
-    let Some((peer, before)) = peer.zip(before) else { return Ok(Row { generated, cpu: None }) };
-    let after = peer.tree()?;
-    after.ensure_listens_alone(peer.address.port())?;
-    let ran = after.ran_since(&before)?;
-    Ok(Row { generated, cpu: Some(ran.as_secs_f64() * 1e6 / f64::from(generated.requests)) })
+    let cpu = match (peer, before, after) {
+        (Some(peer), Some(before), Some(after)) => {
+            after.ensure_listens_alone(peer.address.port())?;
+            let ran = after.ran_since(&before)?;
+            Some(ran.as_secs_f64() * 1e6 / f64::from(generated.requests))
+        }
+        _ => None,
+    };
+    Ok(Row { generated, cpu, others })
+}
+
+/// The core's time up to a moment.
+struct Core {
+    busy: Duration,
+    own: Duration,
+}
+
+impl Core {
+    fn now(number: usize) -> anyhow::Result<Self> {
+        Ok(Self { busy: machine::busy(number)?, own: Tree::own()?.ran() })
+    }
+
+    /// What it spent since `earlier` on processes that have nothing to do with this.
+    fn others_since(&self, earlier: &Self) -> Duration {
+        let own = self.own.saturating_sub(earlier.own);
+        self.busy.saturating_sub(earlier.busy).saturating_sub(own)
+    }
 }
 
 /// A generator of load, as a process of its own, so that its time is told apart.

@@ -39,13 +39,15 @@ impl Transport {
 pub(crate) struct Stage {
     scratch: TempDir,
     pub(crate) token: String,
+    /// Where everything runs.
+    pub(crate) core: usize,
     ports: [u16; 2],
     // Its standard input ends with it, and that ends the upstream.
     _upstream: Child,
 }
 
 impl Stage {
-    pub(crate) fn set() -> anyhow::Result<Self> {
+    pub(crate) fn set(core: usize) -> anyhow::Result<Self> {
         let scratch = tempfile::Builder::new().prefix("sidebyside-").tempdir()?;
         // As long as Tradovate's, and as hard to compress, in case somebody tries.
         let token: String = (0..TOKEN_LENGTH).map(|_| fastrand::alphanumeric()).collect();
@@ -61,7 +63,7 @@ impl Stage {
         BufReader::new(upstream.stdout.take().context("it has no output")?).read_line(&mut line)?;
         let ports: Vec<u16> = line.split_whitespace().filter_map(|port| port.parse().ok()).collect();
         let ports = <[u16; 2]>::try_from(ports).ok().context("the upstream did not start")?;
-        Ok(Self { scratch, token, ports, _upstream: upstream })
+        Ok(Self { scratch, token, core, ports, _upstream: upstream })
     }
 
     pub(crate) fn upstream(&self, transport: Transport) -> SocketAddr {

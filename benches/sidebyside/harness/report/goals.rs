@@ -132,6 +132,9 @@ impl Goals {
             lines.push(format!("| {what} | {shown} | {must} | {aim} | {verdict} |\n"));
             verdicts.push(verdict);
         }
+        lines.push(
+            "\nA ratio is missed only where its lower quartile of rounds is above the goal too.\n".to_owned(),
+        );
         (lines.concat(), verdicts)
     }
 }

@@ -10,6 +10,7 @@ use std::{fs, io::Write as _, path::Path};
 
 use serde_json::json;
 
+use self::spread::Spread;
 pub(crate) use self::{
     goals::{Goals, Verdict},
     picture::picture,
@@ -41,6 +42,20 @@ impl Measured {
         let loads = self.loads.iter().map(|(load, rounds)| table::load(*load, rounds));
         let refused = self.refused.iter().map(|refused| format!("refused: {refused}\n"));
         loads.chain([table::memory(self)]).chain(refused).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How much of the core was not theirs.
+    pub(crate) fn others(&self) -> String {
+        let rows = self.loads.iter().flat_map(|(_, rounds)| rounds).flat_map(Round::values);
+        let spread = Spread::of(rows.map(|row| row.others));
+        spread.map_or_else(String::new, |spread| {
+            let Spread { median, highest, .. } = spread;
+            format!(
+                "others had {:.0} % of the core, at most {:.0} %; above some hundredths figures are rough",
+                median * 100.0,
+                highest * 100.0
+            )
+        })
     }
 
     /// A line of JSON for each row, and for whatever else is a figure.

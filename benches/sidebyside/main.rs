@@ -4,6 +4,7 @@
 //! cargo bench --bench sidebyside                  quick: some minutes, to see where one stands
 //! cargo bench --bench sidebyside -- --full        half an hour, for figures that are published; draws results.svg
 //!   --only 'TLS upstream, 64'                     only loads with these words in their names
+//!   --first                                       before all other processes; needs root
 //!   --proxy PROGRAM                               instead of building one
 //! ```
 //!

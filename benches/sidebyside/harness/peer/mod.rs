@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::harness::{
@@ -120,7 +121,7 @@ impl Contender {
         }
     }
 
-    /// Starts it, and waits until a request gets through it.
+    /// Starts it, and waits until it answers, and not that it cannot yet (503, while it has no token).
     pub(crate) fn start(&self, stage: &Stage, transport: Transport) -> anyhow::Result<Peer> {
         let port = free_port()?;
         let folder = stage.file(&format!("{}-{}-{port}", self.program.name(), transport.name()));
@@ -140,8 +141,8 @@ impl Contender {
         };
         let target = Target::Port(peer.address);
         let request = Asked::Small.request("GET", None);
-        let ready = || probe::ask(&target, &request).is_ok_and(|answer| answer.status == 200);
-        peer.process.wait(ready, &log)?;
+        let ready = || probe::ask(&target, &request).is_ok_and(|answer| answer.status < 500);
+        peer.process.wait(ready, &log).with_context(|| format!("{} does not serve", self.program.name()))?;
         Ok(peer)
     }
 }

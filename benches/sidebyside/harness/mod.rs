@@ -71,6 +71,9 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
         .extend(absent.iter().map(|program| format!("{} is not installed: left out", program.name())));
     println!("{}\n", measured.circumstances.join("\n"));
 
+    for transport in Transport::ALL {
+        smoke::all(&stage, &contenders, transport)?;
+    }
     for contender in &contenders {
         measured.memory.push(footprint::memory(&stage, contender, options.held)?);
     }
@@ -90,7 +93,7 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if verdicts.contains(&Verdict::Missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// All loads on one upstream, in rounds; whoever does not do the work is found out first.
+/// All loads on one upstream, in rounds.
 fn measure(
     stage: &Stage,
     contenders: &[Contender],
@@ -102,10 +105,8 @@ fn measure(
     if loads.is_empty() {
         return Ok(());
     }
-    smoke::upstream(stage, transport)?;
     let peers: Vec<Peer> =
         contenders.iter().map(|contender| contender.start(stage, transport)).collect::<Result<_, _>>()?;
-    peers.iter().try_for_each(smoke::peer)?;
     let ways: Vec<_> = Way::ALL
         .into_iter()
         .filter(|way| way.program().is_none_or(|program| peers.iter().any(|peer| peer.program == program)))

@@ -179,7 +179,7 @@ impl Generator {
         if self.output.read_line(&mut line)? == 0 {
             let mut said = String::new();
             self.child.stderr.take().context("it said nothing")?.read_to_string(&mut said)?;
-            bail!("{}", said.trim());
+            bail!("{}", said.trim().trim_start_matches("Error: "));
         }
         Ok(line)
     }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::harness::{
     asked::Asked,
-    peer::{Peer, Way},
+    peer::{Contender, Peer, Way},
     stage::{Stage, Transport},
     wire::{
         probe::{self, Answer},
@@ -12,8 +12,13 @@ use crate::harness::{
     },
 };
 
-/// That the upstream serves only who shows the token.
-pub(crate) fn upstream(stage: &Stage, transport: Transport) -> anyhow::Result<()> {
+/// That the upstream serves only who shows the token, and that each peer shows it.
+pub(crate) fn all(stage: &Stage, contenders: &[Contender], transport: Transport) -> anyhow::Result<()> {
+    upstream(stage, transport)?;
+    contenders.iter().try_for_each(|contender| peer(&contender.start(stage, transport)?))
+}
+
+fn upstream(stage: &Stage, transport: Transport) -> anyhow::Result<()> {
     let target = stage.direct(transport);
     let with = |token| probe::ask(&target, &Asked::Small.request("GET", token));
     ensure!(with(None)?.status == 401, "the upstream serves who shows no token");
@@ -22,7 +27,7 @@ pub(crate) fn upstream(stage: &Stage, transport: Transport) -> anyhow::Result<()
 }
 
 /// That a peer, however it is reached, answers all there is to ask with what the upstream says.
-pub(crate) fn peer(peer: &Peer) -> anyhow::Result<()> {
+fn peer(peer: &Peer) -> anyhow::Result<()> {
     for way in Way::ALL.into_iter().filter(|way| way.program() == Some(peer.program)) {
         serves(&peer.target(way), None).with_context(|| format!("{} does not do the work", way.name()))?;
     }

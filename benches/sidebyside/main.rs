@@ -1,8 +1,8 @@
 //! The proxy beside nginx and HAProxy, doing the same work on the same machine in the same minute.
 //!
 //! ```text
-//! cargo bench --bench sidebyside                  quick: some minutes, to see where one stands
-//! cargo bench --bench sidebyside -- --full        half an hour, for figures that are published; draws results.svg
+//! cargo bench --bench sidebyside                  three minutes, to see where one stands
+//! cargo bench --bench sidebyside -- --full        a quarter of an hour, and draws results.svg
 //!   --only 'TLS upstream, 64'                     only loads with these words in their names
 //!   --first                                       before all other processes; needs root
 //!   --proxy PROGRAM                               instead of building one

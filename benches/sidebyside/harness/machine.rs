@@ -44,11 +44,38 @@ pub(crate) fn use_one_core() -> anyhow::Result<usize> {
     Ok(last)
 }
 
-/// Has this process, and whatever it starts from now on, go before all others on its core.
-pub(crate) fn go_first() -> anyhow::Result<()> {
-    // setpriority(2): the highest there is; below zero only root may go.
-    setpriority_process(None, -20).context("--first needs root")
+/// As long as it is there, this process and whatever it starts from now on go before all others on their core.
+#[derive(Debug)]
+pub(crate) struct First {
+    /// The session's own priority before that, where sessions have one.
+    session: Option<String>,
 }
+
+impl First {
+    pub(crate) fn claim() -> anyhow::Result<Self> {
+        // setpriority(2): the highest there is; below zero only root may go.
+        setpriority_process(None, -20).context("--first needs root")?;
+        // sched(7): with autogroups that holds only within a session, and sessions have a priority among each other.
+        let told = fs::read_to_string(AUTOGROUP).unwrap_or_default();
+        let session = told.trim().rsplit_once("nice ").map(|(_, nice)| nice.to_owned());
+        if session.is_some() {
+            fs::write(AUTOGROUP, "-20").context("--first needs root")?;
+        }
+        Ok(Self { session })
+    }
+}
+
+impl Drop for First {
+    /// The session may go on after this process, a shell's for one.
+    fn drop(&mut self) {
+        if let Some(nice) = &self.session {
+            // Where it fails there is nobody left to tell.
+            let _ = fs::write(AUTOGROUP, nice);
+        }
+    }
+}
+
+const AUTOGROUP: &str = "/proc/self/autogroup";
 
 /// Raises the limit of open files, for this process and whatever it starts, as far as that goes.
 pub(crate) fn open_many_files() -> anyhow::Result<u64> {

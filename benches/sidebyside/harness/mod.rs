@@ -48,9 +48,7 @@ fn compare(options: &Options) -> anyhow::Result<ExitCode> {
     let ours = ours(options)?;
     let files = machine::open_many_files()?;
     let core = machine::use_one_core()?;
-    if options.first {
-        machine::go_first()?;
-    }
+    let _first = options.first.then(machine::First::claim).transpose()?;
     let stage = Stage::set(core)?;
     let (contenders, absent) = peer::contenders(&ours);
 

@@ -21,6 +21,9 @@ pub(crate) fn picture(measured: &Measured) -> Option<String> {
                 .into_iter()
                 .filter_map(|way| Some((way, shown.figure.spread(rounds, way)?)))
                 .collect();
+            if bars.is_empty() {
+                return None;
+            }
             panels.push((upstream, bars));
         }
         // Plain and TLS have one scale, so that bars can be compared across.

@@ -44,9 +44,14 @@ impl Measured {
         loads.chain([table::memory(self)]).chain(refused).collect::<Vec<_>>().join("\n")
     }
 
-    /// How much of the core was not theirs.
+    /// How much of the core was not theirs. At a fixed rate there is time left over, which is nobody's loss.
     pub(crate) fn others(&self) -> String {
-        let rows = self.loads.iter().flat_map(|(_, rounds)| rounds).flat_map(Round::values);
+        let rows = self
+            .loads
+            .iter()
+            .filter(|(load, _)| load.rate.is_none())
+            .flat_map(|(_, rounds)| rounds)
+            .flat_map(Round::values);
         let spread = Spread::of(rows.map(|row| row.others));
         spread.map_or_else(String::new, |spread| {
             let Spread { median, highest, .. } = spread;

@@ -7,11 +7,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
@@ -57,6 +58,7 @@ impl Connector {
             .map_err(UpstreamError::Connect)?;
         // A request is one write; waiting to fill a segment could only delay it.
         tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        SockRef::from(&tcp).set_tcp_keepalive(&PROBES).map_err(UpstreamError::Connect)?;
         let tcp = Metered { tcp, written: 0 };
         if !origin.is_tls() {
             return Ok((Stream::Plain(tcp), Protocol::Http1));
@@ -208,3 +210,14 @@ impl AsyncWrite for Metered {
         Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
     }
 }
+
+/// What the kernel does while a connection waits, so that one whose way has died without a word (a link that went
+/// away, an address translation that was forgotten) is closed, and replaced, before an order is sent on it: within
+/// eleven seconds. It also keeps such a translation in mind.
+///
+/// `TCP_USER_TIMEOUT` is not set: it would take the place of the count of probes, and cut off an order that waits for
+/// its answer on a way that recovers; what that may take is bounded by [`Timeouts::response_head`].
+const PROBES: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(5))
+    .with_interval(Duration::from_secs(2))
+    .with_retries(3);

@@ -55,7 +55,7 @@ impl Canceller {
                 Err(error) => return drop(end.send(Swept::not(format!("nothing was cancelled: {error}")))),
             };
             let work = async {
-                let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
+                let upstream = Upstream::new(connector, proxy.limits.head_bytes, NONE_WARM, metrics);
                 sweep(&Worker::new(proxy, upstream)).await
             };
             // Nobody listens any more when the process ends without waiting.
@@ -280,5 +280,7 @@ const LONGEST: Duration = Duration::from_secs(90);
 /// Largest list of orders, in bytes.
 const LARGEST: usize = 8 * 1024 * 1024;
 
+/// What cancels is over before a connection in reserve would be of use.
+const NONE_WARM: usize = 0;
 /// Who sends what nobody called for.
 const OPERATOR: &str = "kill-switch";

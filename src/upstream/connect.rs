@@ -22,6 +22,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 #[cfg(any(test, fuzzing))]
 use crate::upstream::scripted::Script;
+#[cfg(test)]
+use crate::upstream::staged::{Pipe, Stage};
 use crate::{
     origin::{Origin, loopback_addresses},
     upstream::{Timeouts, UpstreamError, tls},
@@ -32,6 +34,8 @@ use crate::{
 pub struct Connector {
     tls: Arc<ClientConfig>,
     timeouts: Timeouts,
+    #[cfg(test)]
+    pub(super) stage: Option<Stage>,
 }
 
 /// What was negotiated.
@@ -44,7 +48,12 @@ pub(super) enum Protocol {
 impl Connector {
     /// A connector with this TLS configuration.
     pub fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
-        Self { tls, timeouts }
+        Self {
+            tls,
+            timeouts,
+            #[cfg(test)]
+            stage: None,
+        }
     }
 
     pub(super) fn timeouts(&self) -> &Timeouts {
@@ -52,6 +61,10 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, origin: &Origin) -> Result<(Stream, Protocol), UpstreamError> {
+        #[cfg(test)]
+        if let Some(stage) = &self.stage {
+            return stage.connect(origin).await;
+        }
         let tcp = timeout(self.timeouts.connect, self.connect_tcp(origin))
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
@@ -109,6 +122,8 @@ pub(super) enum Stream {
     /// No connection at all.
     #[cfg(any(test, fuzzing))]
     Scripted(Script),
+    #[cfg(test)]
+    Staged(Pipe),
 }
 
 impl Stream {
@@ -119,6 +134,8 @@ impl Stream {
             Self::Tls(tls) => tls.get_ref().0.written,
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => 0,
+            #[cfg(test)]
+            Self::Staged(_) => 0,
         }
     }
 
@@ -132,6 +149,8 @@ impl Stream {
             Self::Tls(tls) => &tls.get_ref().0.tcp,
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => return false,
+            #[cfg(test)]
+            Self::Staged(_) => return true,
         };
         let mut byte = [MaybeUninit::uninit()];
         // The socket does not block, so that nothing there is an error of this kind.
@@ -146,6 +165,8 @@ impl AsyncRead for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_read(cx, buf),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_read(cx, buf),
         }
     }
 }
@@ -157,6 +178,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_write(cx, buf),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_write(cx, buf),
         }
     }
 
@@ -166,6 +189,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_flush(cx),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
@@ -175,6 +200,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_shutdown(cx),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use tradovate_proxy::{auth::State, clock::Clock, sandbox::Sandbox};
+use tradovate_proxy::{clock::Clock, sandbox::Sandbox};
 
 use crate::support::{
-    Proxy, Setup,
+    Client, Proxy, Setup,
     relay::{Relay, Way},
     stage::{self, ORDER, broker},
     wait::within,
@@ -133,10 +133,20 @@ async fn a_session_that_moves_finds_them_at_its_new_host() {
 }
 
 #[tokio::test]
-async fn without_a_session_none_is_opened() {
-    let scene = scene("127.0.0.1", None, &[]).await;
-    let proxy = scene.setup.clone().with("TRADOVATE_SEC", "wrong").start().await;
-    proxy.reaches(State::Rejected).await;
-    assert_eq!(proxy.metrics().await.sum(CONNECTS, &[]).to_string(), "0");
-    assert_eq!(scene.relay.seen().opened, 1, "the login's");
+async fn while_the_seat_is_lent_none_is_opened_in_the_place_of_those_that_upstream_closes() {
+    let scene = scene("127.0.0.1", Some(Duration::from_secs(2)), &[]).await;
+    let proxy = scene.setup.clone().live().await;
+    opens(&proxy, 2.0).await;
+    let mut operator = Client::connect(proxy.admin).await;
+    assert_eq!(operator.ask("POST /session/pause", "").await.status(), 200);
+    proxy.shows(CONNECTIONS, &[], 0.0).await;
+    let opened = scene.relay.seen().opened;
+    // Of all that is silent on this way, this is now the only one; it lasts long enough for others to come.
+    Client::connect(scene.relay.address).await.breaks_off().await;
+    assert_eq!(scene.relay.seen().opened, opened + 1);
+
+    let before = proxy.metrics().await.sum(CONNECTS, &[]);
+    assert_eq!(operator.ask("POST /session/resume", "").await.status(), 200);
+    opens(&proxy, before + 2.0).await;
+    scene.orders(&proxy).await;
 }

@@ -86,6 +86,7 @@ impl Relay {
     }
 
     /// Waits until enough has.
+    #[allow(dead_code, reason = "the bench waits for other things")]
     pub(crate) async fn has_seen(&self, enough: impl FnMut(&Seen) -> bool) {
         // It outlives whoever waits here.
         let _ = self.seen.clone().wait_for(enough).await;

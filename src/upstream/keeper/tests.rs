@@ -215,6 +215,7 @@ async fn an_upstream_that_refuses_is_not_hammered_and_is_served_again_when_it_is
             let (ask, at) = scene.asks().await;
             ask.refuse();
             asked.push(at);
+            assert!(asked.len() < 400, "so often by {at:?}");
         }
         let gaps: Vec<_> = asked.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
         assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(500)), "{gaps:?}");
@@ -238,8 +239,9 @@ async fn an_upstream_that_closes_at_once_is_not_hammered_either() {
         while scene.begun.elapsed() < HOUR {
             drop(scene.accepts().await);
             count += 1;
+            assert!(count < 400, "so often by {:?}", scene.begun.elapsed());
         }
-        assert!((120..300).contains(&count), "{count} in an hour");
+        assert!(count > 100, "{count} in an hour");
     })
     .await;
 }
@@ -250,10 +252,11 @@ async fn a_limit_that_upstream_tells_nobody_is_learned_and_stayed_below() {
         let limit = Duration::from_secs(5);
         scene.upstream.warm_up(&origin);
         let closed = Rc::new(Cell::new(0));
-        let mut most_asked = 0;
+        let mut opened = 0;
         while scene.begun.elapsed() < Duration::from_secs(3550) {
             let mut pipe = scene.accepts().await;
-            most_asked += 1;
+            opened += 1;
+            assert!(opened < 3600, "so many by {:?}", scene.begun.elapsed());
             let (closed, upstream) = (Rc::clone(&closed), scene.upstream.clone());
             spawn_local(async move {
                 if timeout(limit, pipe.read(&mut [0])).await.is_err() {
@@ -263,7 +266,6 @@ async fn a_limit_that_upstream_tells_nobody_is_learned_and_stayed_below() {
             });
         }
         assert!((1..=2).contains(&closed.get()), "the first, which taught it, and its neighbour");
-        assert!(most_asked < 3600, "{most_asked} opened in an hour");
     })
     .await;
 }
@@ -311,24 +313,24 @@ async fn without_a_session_nothing_is_opened_and_what_waits_may_still_be_used() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_drops_the_pool_ends_its_keeper_and_closes_what_waits() {
+async fn whoever_drops_the_pool_closes_what_waits_and_ends_its_keeper() {
     let tasks = LocalSet::new();
-    let mut asked = tasks
-        .run_until(async {
-            let (connector, mut asked) = Stage::connector(Timeouts::default());
-            let upstream = Upstream::new(connector, 1024, 2, Metrics::register(&Registry::new()).unwrap());
-            upstream.warm_up(&origin("a.example"));
-            let mut first = asked.recv().await.unwrap().accept();
-            let opening = asked.recv().await.unwrap();
-            drop(upstream);
-            assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
-            drop(opening);
-            asked
-        })
-        .await;
-    // Its task, and with that its connector, is gone.
-    assert!(timeout(HOUR, tasks).await.is_ok());
-    assert!(asked.recv().await.is_none());
+    let play = async {
+        let (connector, mut asked) = Stage::connector(Timeouts::default());
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let upstream = Upstream::new(connector.clone(), 1024, 1, metrics.clone());
+        upstream.warm_up(&origin("a.example"));
+        let mut first = asked.recv().await.unwrap().accept();
+        assert!(timeout(Duration::from_secs(5), asked.recv()).await.is_err());
+        drop(upstream);
+        assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
+
+        let unused = Upstream::new(connector, 1024, 1, metrics);
+        assert!(timeout(Duration::from_secs(5), asked.recv()).await.is_err(), "its keeper sleeps");
+        drop(unused);
+    };
+    tasks.run_until(play).await;
+    assert!(timeout(HOUR, tasks).await.is_ok(), "no task is left");
 }
 
 #[tokio::test(start_paused = true)]

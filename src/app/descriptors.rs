@@ -18,7 +18,8 @@ pub fn raise_descriptor_limit(config: &Config, purpose: Purpose) -> usize {
     let limit = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let wanted = config.limits.connections;
     let Some(limit) = limit else { return wanted };
-    let allowed = connections_within(limit, config.workers.get() as u64, purpose);
+    let allowed =
+        connections_within(limit, config.workers.get() as u64, config.upstream_warm as u64, purpose);
     if allowed >= wanted as u64 {
         return wanted;
     }
@@ -32,14 +33,17 @@ pub fn raise_descriptor_limit(config: &Config, purpose: Purpose) -> usize {
 }
 
 /// How many connections from callers leave room for everything else within `limit` descriptors.
-fn connections_within(limit: u64, workers: u64, purpose: Purpose) -> u64 {
-    let each = match purpose {
-        // One from the caller, one to upstream.
-        Purpose::Serve => 2,
-        // And upstream's own end of the latter.
-        Purpose::Sandbox => 3,
+fn connections_within(limit: u64, workers: u64, warm: u64, purpose: Purpose) -> u64 {
+    // A connection to upstream may have its other end here too.
+    let to_upstream = match purpose {
+        Purpose::Serve => 1,
+        Purpose::Sandbox => 2,
     };
-    let reserved = OWN + MOST_FAREWELLS as u64 + PER_WORKER * workers;
+    // One from the caller, one to upstream.
+    let each = 1 + to_upstream;
+    // One more than wait: the next is opened before the last is closed.
+    let waiting = if warm == 0 { 0 } else { (warm + 1) * to_upstream };
+    let reserved = OWN + MOST_FAREWELLS as u64 + (PER_WORKER + waiting) * workers;
     // Where the limit is so low, not all that is reserved is needed at once.
     (limit.saturating_sub(reserved) / each).max(limit / (4 * each)).max(1)
 }
@@ -58,8 +62,17 @@ mod tests {
         for (limit, workers, connections) in
             [(1 << 20, 2, 524_220), (1024, 2, 444), (256, 2, 60), (256, 16, 32), (64, 2, 8), (1, 1, 1)]
         {
-            assert_eq!(connections_within(limit, workers, Purpose::Serve), connections, "{limit} {workers}");
-            assert!(connections_within(limit, workers, Purpose::Sandbox) <= connections);
+            assert_eq!(
+                connections_within(limit, workers, 0, Purpose::Serve),
+                connections,
+                "{limit} {workers}"
+            );
+            for warm in [0, 2] {
+                let waiting = connections_within(limit, workers, warm, Purpose::Serve);
+                assert!(waiting <= connections);
+                assert!(connections_within(limit, workers, warm, Purpose::Sandbox) <= waiting);
+            }
         }
+        assert_eq!(connections_within(1024, 2, 2, Purpose::Serve), 441);
     }
 }

@@ -175,7 +175,8 @@ impl App {
         let connector = Connector::new(Arc::new(tls), config.upstream_timeouts);
         let upstream = upstream::Metrics::register(&registry)?;
         let proxy = Arc::new(proxy);
-        let workers = Workers::start(config.workers.get(), &proxy, &connector, &upstream, config.drain)?;
+        let (count, warm) = (config.workers.get(), config.upstream_warm);
+        let workers = Workers::start(count, &proxy, &connector, &upstream, warm, config.drain)?;
         let canceller = Canceller { proxy, connector, upstream };
         let admin = Admin::new(
             session.clone(),

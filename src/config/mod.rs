@@ -109,6 +109,8 @@ pub struct Config {
     pub upstream_ca: Vec<CertificateDer<'static>>,
     /// Whether HTTP/2 may be negotiated upstream.
     pub upstream_http2: bool,
+    /// How many connections to upstream each worker keeps open ahead of requests.
+    pub upstream_warm: usize,
     /// Where the session is kept over restarts. Not created yet. The sandbox must not use it: it holds the real
     /// session.
     pub state_dir: PathBuf,
@@ -210,6 +212,7 @@ impl Config {
             upstream,
             upstream_ca,
             upstream_http2: layers.value(&s::UPSTREAM_HTTP2, value::yes_or_no),
+            upstream_warm: layers.value(&s::UPSTREAM_WARM, |text| value::count(text, 0..=64)),
             state_dir,
             store,
             audit,

@@ -135,16 +135,28 @@ impl Worker {
         Self { proxy, upstream, metrics, draining: Draining::default() }
     }
 
-    /// Turns to another host as soon as the session has: an idle worker would else keep connections to the old one
-    /// for as long as nobody asks it for anything. Does not end; dropped, it does nothing any more.
+    /// Keeps connections open to where the session is, before anybody asks for one, for as long as there is a session;
+    /// and turns to another host as soon as the session has: an idle worker would else keep connections to the old one
+    /// for as long as nobody asks it for anything. Ends with the first word of a drain.
     pub async fn follow_session(self: Rc<Self>) {
         let mut status = self.proxy.session.watch();
-        // The session's task may end before the last request does.
-        while status.changed().await.is_ok() {
+        loop {
+            // Marked as seen before the session is looked at: what is published in between is a change.
+            status.mark_unchanged();
             if let Some(session) = self.proxy.session.last() {
                 self.upstream.turn_to(&session.origin);
             }
+            match self.proxy.session.current() {
+                Some(session) => self.upstream.warm_up(&session.origin),
+                None => self.upstream.cool_down(),
+            }
+            tokio::select! {
+                // The session's task may end before the last request does.
+                changed = status.changed() => if changed.is_err() { break },
+                () = self.draining.begun() => break,
+            }
         }
+        self.upstream.cool_down();
     }
 
     /// Lets idle connections go, and every other one after the request it is at.

@@ -43,7 +43,7 @@ async fn a_panic_costs_one_connection_and_nothing_that_it_held() {
     let tls = tls::client_config(&[], tls::Alpn::Http1).unwrap();
     let connector = Connector::new(Arc::new(tls), timeouts);
     let metrics = upstream::Metrics::register(&registry).unwrap();
-    let workers = Workers::start(2, &proxy, &connector, &metrics, Duration::ZERO).unwrap();
+    let workers = Workers::start(2, &proxy, &connector, &metrics, 0, Duration::ZERO).unwrap();
     let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
     let address = door.addresses().unwrap().tcp().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -100,8 +100,8 @@ pub enum ServeError {
 }
 
 impl Workers {
-    /// Starts `count` threads (at least one), each with a way to upstream of its own. A request or answer of
-    /// theirs that is still under way `drain` after [`run`](Self::run) was told to stop is broken off.
+    /// Starts `count` threads (at least one), each with a way to upstream of its own, on which `warm` connections wait
+    /// ahead of requests. A request or answer of theirs that is still under way `drain` after [`run`](Self::run) was told to stop is broken off.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -110,6 +110,7 @@ impl Workers {
         proxy: &Arc<Proxy>,
         connector: &Connector,
         metrics: &upstream::Metrics,
+        warm: usize,
         drain: Duration,
     ) -> Result<Self, ServeError> {
         let at_once = CancellationToken::new();
@@ -131,7 +132,7 @@ impl Workers {
                     let _ = say.send(told);
                     let Some(runtime) = runtime else { return };
                     let work = async move {
-                        let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
+                        let upstream = Upstream::new(connector, proxy.limits.head_bytes, warm, metrics);
                         work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
                     };
                     let broken_off = runtime.block_on(LocalSet::new().run_until(work));

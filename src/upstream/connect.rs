@@ -7,11 +7,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
@@ -21,6 +22,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 #[cfg(any(test, fuzzing))]
 use crate::upstream::scripted::Script;
+#[cfg(test)]
+use crate::upstream::staged::{Pipe, Stage};
 use crate::{
     origin::{Origin, loopback_addresses},
     upstream::{Timeouts, UpstreamError, tls},
@@ -31,6 +34,8 @@ use crate::{
 pub struct Connector {
     tls: Arc<ClientConfig>,
     timeouts: Timeouts,
+    #[cfg(test)]
+    pub(super) stage: Option<Stage>,
 }
 
 /// What was negotiated.
@@ -43,7 +48,12 @@ pub(super) enum Protocol {
 impl Connector {
     /// A connector with this TLS configuration.
     pub fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
-        Self { tls, timeouts }
+        Self {
+            tls,
+            timeouts,
+            #[cfg(test)]
+            stage: None,
+        }
     }
 
     pub(super) fn timeouts(&self) -> &Timeouts {
@@ -51,12 +61,17 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, origin: &Origin) -> Result<(Stream, Protocol), UpstreamError> {
+        #[cfg(test)]
+        if let Some(stage) = &self.stage {
+            return stage.connect(origin).await;
+        }
         let tcp = timeout(self.timeouts.connect, self.connect_tcp(origin))
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
         // A request is one write; waiting to fill a segment could only delay it.
         tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        SockRef::from(&tcp).set_tcp_keepalive(&PROBES).map_err(UpstreamError::Connect)?;
         let tcp = Metered { tcp, written: 0 };
         if !origin.is_tls() {
             return Ok((Stream::Plain(tcp), Protocol::Http1));
@@ -107,6 +122,8 @@ pub(super) enum Stream {
     /// No connection at all.
     #[cfg(any(test, fuzzing))]
     Scripted(Script),
+    #[cfg(test)]
+    Staged(Pipe),
 }
 
 impl Stream {
@@ -117,6 +134,8 @@ impl Stream {
             Self::Tls(tls) => tls.get_ref().0.written,
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => 0,
+            #[cfg(test)]
+            Self::Staged(_) => 0,
         }
     }
 
@@ -130,6 +149,8 @@ impl Stream {
             Self::Tls(tls) => &tls.get_ref().0.tcp,
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => return false,
+            #[cfg(test)]
+            Self::Staged(_) => return true,
         };
         let mut byte = [MaybeUninit::uninit()];
         // The socket does not block, so that nothing there is an error of this kind.
@@ -144,6 +165,8 @@ impl AsyncRead for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_read(cx, buf),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_read(cx, buf),
         }
     }
 }
@@ -155,6 +178,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_write(cx, buf),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_write(cx, buf),
         }
     }
 
@@ -164,6 +189,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_flush(cx),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_flush(cx),
         }
     }
 
@@ -173,6 +200,8 @@ impl AsyncWrite for Stream {
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(script) => Pin::new(script).poll_shutdown(cx),
+            #[cfg(test)]
+            Self::Staged(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
     }
 }
@@ -208,3 +237,14 @@ impl AsyncWrite for Metered {
         Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
     }
 }
+
+/// What the kernel does while a connection waits, so that one whose way has died without a word (a link that went
+/// away, an address translation that was forgotten) is closed, and replaced, before an order is sent on it: within
+/// eleven seconds. It also keeps such a translation in mind.
+///
+/// `TCP_USER_TIMEOUT` is not set: it would take the place of the count of probes, and cut off an order that waits for
+/// its answer on a way that recovers; what that may take is bounded by [`Timeouts::response_head`].
+const PROBES: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(5))
+    .with_interval(Duration::from_secs(2))
+    .with_retries(3);

@@ -1,6 +1,13 @@
 //! One HTTP/1.1 connection to upstream, and one exchange on it.
 
-use std::{fmt, future::poll_fn, io, ops::Range, pin::Pin, task::Poll};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
@@ -65,14 +72,15 @@ impl Http1 {
     /// Whether an idle connection can still carry a request: open, and silent. Bytes that nobody asked for
     /// would be taken for the answer to the next request.
     pub(super) async fn is_fresh(&mut self) -> bool {
+        poll_fn(|cx| Poll::Ready(self.poll_noise(cx).is_pending() && self.stream.is_silent())).await
+    }
+
+    /// Ready once an idle connection has an end, an error or a byte that nobody asked for, as far as the runtime has
+    /// been told.
+    pub(super) fn poll_noise(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut byte = [0];
-        poll_fn(|cx| {
-            let mut buf = ReadBuf::new(&mut byte);
-            // First, so that TLS takes in what is no content (RFC 8446 §4.6: a ticket for the next session).
-            let silent = Pin::new(&mut self.stream).poll_read(cx, &mut buf).is_pending();
-            Poll::Ready(silent && self.stream.is_silent())
-        })
-        .await
+        // A read, so that TLS takes in what is no content (RFC 8446 §4.6: a ticket for the next session).
+        Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).map(drop)
     }
 
     /// Writes the request whole. Not cancel safe.

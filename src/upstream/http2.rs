@@ -26,8 +26,13 @@ use crate::{
 /// A handle on a connection that carries many exchanges at once.
 pub(super) type Sender = SendRequest<GatedBody>;
 
-/// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped.
-pub(super) async fn start(stream: Stream, counted: Counted) -> Result<Sender, UpstreamError> {
+/// Makes a fresh connection speak HTTP/2. A task drives it until the last handle is dropped, or upstream ends it, and
+/// then says that it has `ended`. Must be called within a `LocalSet`.
+pub(super) async fn start(
+    stream: Stream,
+    counted: Counted,
+    ended: impl FnOnce() + 'static,
+) -> Result<Sender, UpstreamError> {
     let (sender, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         // One connection carries everything, so one that has died silently must be noticed, not waited for.
@@ -41,11 +46,12 @@ pub(super) async fn start(stream: Stream, counted: Counted) -> Result<Sender, Up
         .handshake(TokioIo::new(stream))
         .await
         .map_err(UpstreamError::Http2)?;
-    tokio::spawn(async move {
+    tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "an HTTP/2 connection to upstream ended");
         }
         drop(counted);
+        ended();
     });
     Ok(sender)
 }

@@ -46,8 +46,7 @@ impl Lease {
         Self { upstream, origin, transport, opened_in: None }
     }
 
-    /// How long it took to open, or `None` if it has carried a request before, and so may have been given up by
-    /// upstream unnoticed.
+    /// How long it took to open, or `None` if it has waited, and so may have been given up by upstream unnoticed.
     pub fn opened_in(&self) -> Option<Duration> {
         self.opened_in
     }

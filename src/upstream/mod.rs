@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! connect ─▶ Lease ─▶ send ─▶ answer() ─▶ next_data()* ─▶ finish ─▶ idle ─▶ Lease …
-//!               └────────── dropped anywhere: closed ───────────┘
+//!               └────────── dropped anywhere: closed ───────────┘    ▲
+//! connect, before anybody asks for one ─────────────────────────────┘  (keeper)
 //! ```
 
 mod answer;
@@ -18,11 +19,15 @@ mod error;
 mod gate;
 mod http1;
 mod http2;
+mod keeper;
 mod lease;
 mod metrics;
+mod pace;
 mod pool;
 #[cfg(any(test, fuzzing))]
 mod scripted;
+#[cfg(test)]
+mod staged;
 mod timeouts;
 pub mod tls;
 

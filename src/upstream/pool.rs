@@ -1,20 +1,32 @@
 //! Connections that wait for their next request.
+//!
+//! One is chosen only if it is open and silent as far as the kernel knows at that moment. A close that is still on its
+//! way from upstream cannot be known: what it costs is told by [`Failure::sent`], and `proxy::forward` tries again
+//! only where that is [`Sent::No`](super::Sent::No), or for a `read`.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt,
-    rc::{Rc, Weak},
+    future::Future,
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use fastrand::Rng;
+use tokio::time::Instant;
 
 use crate::{
     origin::Origin,
     upstream::{
-        Connector, Failure, Lease, Metrics, Timeouts, connect::Protocol, http1::Http1, http2,
-        lease::Transport, metrics::Counted,
+        Connector, Failure, Lease, Metrics, Timeouts, UpstreamError,
+        connect::Protocol,
+        http1::Http1,
+        http2,
+        keeper::{self, Alarm, Haste},
+        lease::Transport,
+        metrics::{By, Counted},
+        pace::Pace,
     },
 };
 
@@ -22,41 +34,84 @@ use crate::{
 #[derive(Clone)]
 pub struct Upstream(Rc<Shared>);
 
-struct Shared {
-    connector: Connector,
+/// What the pool's handles and its keeper share.
+pub(super) struct Shared {
+    pub(super) connector: Connector,
     head_limit: usize,
-    metrics: Metrics,
-    idle: RefCell<Idle>,
+    pub(super) metrics: Metrics,
+    pub(super) idle: RefCell<Idle>,
+    /// How many are to wait ahead of requests.
+    pub(super) warm: usize,
+    /// Whether requests are to be expected at all.
+    pub(super) is_wanted: Cell<bool>,
+    alarm: Rc<Alarm>,
 }
 
 /// What is kept for the origin that is current; another origin's connections are not.
 #[derive(Default)]
-struct Idle {
-    origin: Option<Arc<Origin>>,
-    /// Last in, first out: the one that was used last is the least likely to have been given up by upstream.
-    http1: Vec<Waiting>,
-    http2: Option<http2::Sender>,
+pub(super) struct Idle {
+    pub(super) origin: Option<Arc<Origin>>,
+    /// Whether the origin is another since the keeper looked last.
+    pub(super) has_moved: bool,
+    /// Last in, first out: the one that was used last is the least likely to have been given up by upstream. So they
+    /// stand in the order of their age, the oldest first.
+    pub(super) http1: Vec<Waiting>,
+    pub(super) http2: Option<http2::Sender>,
 }
 
-struct Waiting {
-    connection: Box<Http1>,
-    since: Instant,
+pub(super) struct Waiting {
+    pub(super) connection: Box<Http1>,
+    pub(super) since: Instant,
     _counted: Counted,
+}
+
+impl Waiting {
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
 }
 
 impl Upstream {
     /// An upstream without connections yet. Answers with a head above `head_limit` bytes are refused. Must be
-    /// called within a `LocalSet`: it closes connections that have waited too long from a task of its own.
-    pub fn new(connector: Connector, head_limit: usize, metrics: Metrics) -> Self {
-        let shared = Rc::new(Shared { connector, head_limit, metrics, idle: RefCell::default() });
-        tokio::task::spawn_local(sweep(Rc::downgrade(&shared)));
+    /// called within a `LocalSet`: a task of its own closes connections that have waited too long, and sees to it that
+    /// `warm` of them wait once [`warm_up`](Self::warm_up) was called.
+    pub fn new(connector: Connector, head_limit: usize, warm: usize, metrics: Metrics) -> Self {
+        let alarm = Rc::<Alarm>::default();
+        let pace = Pace::new(connector.timeouts().pool_idle, Rng::new());
+        let shared = Rc::new(Shared {
+            connector,
+            head_limit,
+            metrics,
+            idle: RefCell::default(),
+            warm,
+            is_wanted: Cell::new(false),
+            alarm: Rc::clone(&alarm),
+        });
+        tokio::task::spawn_local(keeper::keep(Rc::downgrade(&shared), alarm, pace));
         Self(shared)
     }
 
     /// Requests go to `origin` from now on: connections to another one that wait are closed at once, and those in
     /// use as soon as their exchange has ended.
     pub fn turn_to(&self, origin: &Arc<Origin>) {
-        self.0.idle.borrow_mut().turn_to(origin);
+        if self.0.idle.borrow_mut().turn_to(origin) {
+            self.0.alarm.insist();
+        }
+    }
+
+    /// Requests to `origin` may come at any moment: connections are opened before they do.
+    pub fn warm_up(&self, origin: &Arc<Origin>) {
+        self.turn_to(origin);
+        if !self.0.is_wanted.replace(true) {
+            self.0.alarm.insist();
+        }
+    }
+
+    /// Requests are not to be expected: what waits may be used, and nothing is opened in its place.
+    pub fn cool_down(&self) {
+        if self.0.is_wanted.replace(false) {
+            self.0.alarm.insist();
+        }
     }
 
     /// A connection to `origin`: one that waits, proven open and silent at this moment, or a new one.
@@ -65,28 +120,19 @@ impl Upstream {
     /// # Errors
     /// When none can be had. Nothing has been sent then.
     pub async fn lease(&self, origin: &Arc<Origin>, choice: Choice) -> Result<Lease, Failure> {
-        self.0.idle.borrow_mut().turn_to(origin);
+        self.turn_to(origin);
         if choice == Choice::Any
             && let Some(transport) = self.waiting().await
         {
             return Ok(Lease::reused(self.clone(), Arc::clone(origin), transport));
         }
         let begun = Instant::now();
-        let (stream, protocol) =
-            self.0.connector.connect(origin).await.map_err(super::UpstreamError::not_sent)?;
-        let transport = match protocol {
-            Protocol::Http1 => Transport::Http1(Box::new(Http1::new(stream))),
-            Protocol::Http2 => {
-                let sender = http2::start(stream, self.0.metrics.active())
-                    .await
-                    .map_err(super::UpstreamError::not_sent)?;
-                let mut idle = self.0.idle.borrow_mut();
-                if idle.is_for(origin) {
-                    idle.http2 = Some(sender.clone());
-                }
-                Transport::Http2(sender)
-            }
-        };
+        let opened = open(self.0.connector.clone(), Arc::clone(origin), &self.0).await;
+        self.0.metrics.opened(By::Request, opened.is_ok());
+        let transport = opened.map_err(UpstreamError::not_sent)?;
+        if let Transport::Http2(sender) = &transport {
+            self.0.keep(origin, Transport::Http2(sender.clone()));
+        }
         Ok(Lease::fresh(self.clone(), Arc::clone(origin), transport, begun.elapsed()))
     }
 
@@ -99,7 +145,7 @@ impl Upstream {
             }
         }
         loop {
-            let waiting = self.0.idle.borrow_mut().http1.pop()?;
+            let waiting = self.0.take()?;
             let mut connection = waiting.connection;
             if waiting.since.elapsed() < self.timeouts().pool_idle && connection.is_fresh().await {
                 return Some(Transport::Http1(connection));
@@ -109,11 +155,8 @@ impl Upstream {
 
     /// Keeps a connection for the next request to the same origin.
     pub(super) fn put_back(&self, origin: &Arc<Origin>, mut connection: Box<Http1>) {
-        let mut idle = self.0.idle.borrow_mut();
-        if idle.is_for(origin) {
-            connection.rest();
-            idle.http1.push(Waiting { connection, since: Instant::now(), _counted: self.0.metrics.idle() });
-        }
+        connection.rest();
+        self.0.keep(origin, Transport::Http1(connection));
     }
 
     /// How many connections wait.
@@ -150,28 +193,71 @@ pub enum Choice {
     Fresh,
 }
 
-impl Idle {
-    fn is_for(&self, origin: &Arc<Origin>) -> bool {
-        self.origin.as_ref().is_some_and(|current| Arc::ptr_eq(current, origin) || current == origin)
+impl Shared {
+    /// The one that has waited the shortest.
+    fn take(&self) -> Option<Waiting> {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.http1.pop();
+        if self.warm > 0 {
+            self.alarm.raise(if idle.http1.is_empty() { Haste::Now } else { Haste::Soon });
+        }
+        waiting
     }
 
-    fn turn_to(&mut self, origin: &Arc<Origin>) {
-        if !self.is_for(origin) {
-            *self = Self { origin: Some(Arc::clone(origin)), ..Self::default() };
+    /// Lets a connection wait, unless the origin is another by now.
+    pub(super) fn keep(&self, origin: &Arc<Origin>, transport: Transport) {
+        let mut idle = self.idle.borrow_mut();
+        if !idle.is_for(origin) {
+            return;
+        }
+        match transport {
+            Transport::Http1(connection) => {
+                let since = Instant::now();
+                idle.http1.push(Waiting { connection, since, _counted: self.metrics.idle() });
+                self.alarm.raise(Haste::Soon);
+            }
+            Transport::Http2(sender) => idle.http2 = Some(sender),
         }
     }
 }
 
-/// Closes connections that have waited too long, before upstream does.
-async fn sweep(shared: Weak<Shared>) {
-    let mut ticks = interval(SWEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
-        let limit = shared.connector.timeouts().pool_idle;
-        shared.idle.borrow_mut().http1.retain(|waiting| waiting.since.elapsed() < limit);
+/// The keeper finds nothing left to keep.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.alarm.insist();
     }
 }
 
-const SWEEP: Duration = Duration::from_secs(2);
+impl Idle {
+    pub(super) fn is_for(&self, origin: &Arc<Origin>) -> bool {
+        self.origin.as_ref().is_some_and(|current| Arc::ptr_eq(current, origin) || current == origin)
+    }
+
+    /// Whether it was for another one.
+    fn turn_to(&mut self, origin: &Arc<Origin>) -> bool {
+        let turns = !self.is_for(origin);
+        if turns {
+            *self = Self { origin: Some(Arc::clone(origin)), has_moved: true, ..Self::default() };
+        }
+        turns
+    }
+}
+
+/// Opens a connection, which holds nothing of the pool while it does.
+pub(super) fn open(
+    connector: Connector,
+    origin: Arc<Origin>,
+    shared: &Shared,
+) -> impl Future<Output = Result<Transport, UpstreamError>> + use<> {
+    let (metrics, alarm) = (shared.metrics.clone(), Rc::clone(&shared.alarm));
+    async move {
+        let (stream, protocol) = connector.connect(&origin).await?;
+        match protocol {
+            Protocol::Http1 => Ok(Transport::Http1(Box::new(Http1::new(stream)))),
+            Protocol::Http2 => {
+                let ended = move || alarm.insist();
+                http2::start(stream, metrics.active(), ended).await.map(Transport::Http2)
+            }
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl Upstream {
         let tls = tls::client_config(&[], tls::Alpn::Http1).expect("nothing in it is ours");
         let connector = Connector::new(Arc::new(tls), Timeouts::default());
         let metrics = Metrics::register(&Registry::new()).expect("the registry is empty");
-        Self::new(connector, 16 * 1024, metrics)
+        Self::new(connector, 16 * 1024, 0, metrics)
     }
 
     /// The answer that consists of `pieces`, none of them empty, to a request that was sent.

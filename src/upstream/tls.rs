@@ -6,7 +6,8 @@ use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::CertificateDer;
 
 /// Makes the configuration for every TLS connection towards Tradovate: Mozilla's roots, compiled in because the
-/// container image has none, and `extra` ones; TLS 1.2 and 1.3; no client certificate.
+/// container image has none, and `extra` ones; TLS 1.2 and 1.3; no client certificate. Sessions are resumed; early data
+/// stays off, since whoever records it can send it again (RFC 8446 §8).
 ///
 /// # Errors
 /// When an extra root is no usable certificate.

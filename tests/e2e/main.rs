@@ -11,7 +11,7 @@
 //! [`outcomes`], when upstream fails; [`signs`], when it refuses or redirects; [`streaming`], size; [`session`], time;
 //! [`doubts`] and [`outages`], what befalls a session; [`load`], all of that under traffic; [`abuse`], those who take too
 //! much; [`stock_clients`], those that log in by themselves; [`observability`]; [`budget`], how many requests;
-//! [`audit`], what is written down of them; and [`other_api`], in front of another API than Tradovate's.
+//! [`audit`], what is written down of them; [`warm`], connections that wait for an order; and [`other_api`], in front of another API than Tradovate's.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,3 +48,4 @@ mod sources;
 mod stock_clients;
 mod strangers;
 mod streaming;
+mod warm;

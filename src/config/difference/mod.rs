@@ -96,6 +96,7 @@ impl Config {
             upstream: _,
             upstream_ca: _,
             upstream_http2: _,
+            upstream_warm: _,
             state_dir: _,
             limits: _,
             idempotency: _,

@@ -60,7 +60,9 @@ pub(super) use self::{
         TIMEOUT_REQUEST_BODY, TIMEOUT_REQUEST_HEAD, TIMEOUT_RESPONSE_HEAD, TIMEOUT_TLS, TIMEOUT_TOKEN,
         TIMEOUT_UPSTREAM_IDLE,
     },
-    upstream::{API, ENV, LIVE, SOURCE, TRUSTED_HOSTS, UPSTREAM_CA, UPSTREAM_HTTP2, UPSTREAM_URL},
+    upstream::{
+        API, ENV, LIVE, SOURCE, TRUSTED_HOSTS, UPSTREAM_CA, UPSTREAM_HTTP2, UPSTREAM_URL, UPSTREAM_WARM,
+    },
 };
 
 /// One setting: the single place from which its environment variable, TOML key, flag, help line and row in the

@@ -20,4 +20,6 @@ settings! { UPSTREAM:
         Preset::Words("none"), "PEM file of certificates to trust besides the public ones");
     UPSTREAM_HTTP2 = flagged("upstream-http2", "TRADOVATE_PROXY_UPSTREAM_HTTP2", "--upstream-http2", "yes|no",
         Preset::Text("no"), "speak HTTP/2 upstream where it is offered");
+    UPSTREAM_WARM = plain("upstream-warm", "TRADOVATE_PROXY_UPSTREAM_WARM", "NUMBER", Preset::Text("2"),
+        "connections to Tradovate that each worker keeps open ahead of requests; `0`: none");
 }

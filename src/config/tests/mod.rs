@@ -118,6 +118,7 @@ fn each_timeout_and_limit_reaches_its_own_field() {
         environment.insert(format!("TRADOVATE_PROXY_{name}"), format!("{}s", seconds + 1));
     }
     environment.insert("TRADOVATE_PROXY_LIMIT_CONCURRENT_REQUESTS", "7");
+    environment.insert("TRADOVATE_PROXY_UPSTREAM_WARM", "5");
     let config = load(&[], &environment).unwrap();
     let (t, u) = (config.timeouts, config.upstream_timeouts);
     let read = [
@@ -133,6 +134,7 @@ fn each_timeout_and_limit_reaches_its_own_field() {
     ];
     assert_eq!(read.map(|span| span.as_secs()), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert_eq!((config.limits.head_bytes, config.limits.concurrent_requests), (2048, 7));
+    assert_eq!(config.upstream_warm, 5);
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Canceller {
                 Err(error) => return sweep.fails(&format!("nothing was cancelled: {error}")),
             };
             runtime.block_on(LocalSet::new().run_until(async {
-                let upstream = Upstream::new(connector, proxy.limits.head_bytes, metrics);
+                let upstream = Upstream::new(connector, proxy.limits.head_bytes, NONE_WARM, metrics);
                 let worker = Worker::new(proxy, upstream);
                 tokio::select! {
                     biased;
@@ -288,6 +288,8 @@ const OVER: &[&str] = &["Canceled", "Completed", "Expired", "Filled", "PendingCa
 const LIST: &str = "/v1/order/list";
 const CANCEL: &str = "/v1/order/cancelorder";
 
+/// What cancels is over before a connection in reserve would be of use.
+const NONE_WARM: usize = 0;
 /// Cancels at one go: many more would spend the hour's 5,000 requests that the user has.
 const MOST: usize = 500;
 /// For all of it: an operator waits.

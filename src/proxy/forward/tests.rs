@@ -223,7 +223,8 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
         let registry = Registry::new();
         let tls = tls::client_config(&[certificate.der().clone()], tls::Alpn::Http1).unwrap();
         let connector = Connector::new(Arc::new(tls), upstream::Timeouts::default());
-        let upstream = Upstream::new(connector, 16 * 1024, upstream::Metrics::register(&registry).unwrap());
+        let upstream =
+            Upstream::new(connector, 16 * 1024, 0, upstream::Metrics::register(&registry).unwrap());
         let budget = Budget::new(Policy::unlimited(), clock.clone());
         let metrics = Metrics::register(&registry).unwrap();
         let proxy = Proxy {

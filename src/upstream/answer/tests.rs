@@ -25,7 +25,8 @@ async fn judge(method: &str, answer: &'static str) -> (bool, Option<String>) {
     });
     let connector =
         Connector::new(Arc::new(tls::client_config(&[], tls::Alpn::Http1).unwrap()), Timeouts::default());
-    let upstream = Upstream::new(connector, 1024, Metrics::register(&prometheus::Registry::new()).unwrap());
+    let upstream =
+        Upstream::new(connector, 1024, 0, Metrics::register(&prometheus::Registry::new()).unwrap());
     let bytes = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut head = RequestHead::default();
     head.read(bytes.as_bytes()).unwrap();

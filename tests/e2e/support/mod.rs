@@ -16,6 +16,8 @@ pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod refusal;
+#[path = "../../relay/mod.rs"]
+pub(crate) mod relay;
 pub(crate) mod stage;
 pub(crate) mod upstream;
 pub(crate) mod wait;

@@ -58,6 +58,8 @@ impl Setup {
             ("TRADOVATE_PROXY_BUDGET_HOLD", "0s"),
             // One pool of connections to upstream, so that which of them is used again is no accident.
             ("TRADOVATE_PROXY_WORKERS", "1"),
+            // And none but those that a request has opened, so that each is the test's to count.
+            ("TRADOVATE_PROXY_UPSTREAM_WARM", "0"),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self { settings, clock: clock.clone(), ca_pem: String::new(), state: None, audited: false }

@@ -35,6 +35,8 @@ impl Stage {
         let directory = tempfile::tempdir().unwrap();
         let mut command = serve(directory.path(), &api.origin());
         command.env("TRADOVATE_PROXY_BUDGET_PER_HOUR", "off").env("TRADOVATE_PROXY_BUDGET_PER_MINUTE", "off");
+        // What is open before and after is the callers' doing alone.
+        command.env("TRADOVATE_PROXY_UPSTREAM_WARM", "0");
         let proxy = Proxy::start_ready(limited(command));
         let trader = Connection::open(proxy.listen).unwrap();
         let mut stage = Self { trader, proxy, _state: directory, _api: api };

@@ -61,7 +61,8 @@ pub(super) fn name(number: u32) -> String {
 /// The number of a file, if it is one of the log.
 pub(super) fn number(file: &str) -> Option<u32> {
     let number = file.strip_prefix(STEM)?.strip_suffix(EXTENSION)?.parse().ok()?;
-    (name(number) == file).then_some(number)
+    // They count from 1; whatever else is there is no file of the log.
+    (number > 0 && name(number) == file).then_some(number)
 }
 
 pub(super) fn path(directory: &Path, number: u32) -> PathBuf {

@@ -1,6 +1,6 @@
 //! How the log stands when it is opened: where it goes on, what is wrong with its end, and what had begun.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, io};
 
 use crate::audit::{
     AuditKey,
@@ -8,7 +8,8 @@ use crate::audit::{
     directory,
     head::{self, Seen},
     line::{After, Ending, Event, Torn, Unfinished},
-    walk::{Lines, Raw, Walk},
+    shelf::Shelf,
+    walk::{Raw, Walk},
 };
 
 /// What a start finds.
@@ -23,14 +24,14 @@ pub(super) enum Found {
 }
 
 /// Looks at the newest file, whole.
-pub(super) fn look(directory: &Path, key: Option<&AuditKey>) -> io::Result<Found> {
-    let numbers = directory::numbers(directory)?;
+pub(super) fn look(shelf: &(impl Shelf + ?Sized), key: Option<&AuditKey>) -> io::Result<Found> {
+    let numbers = shelf.numbers()?;
     // One that cannot be read says nothing; that it was changed shows in the next verification.
-    let head = head::read(directory).unwrap_or_default();
+    let head = head::read(shelf).unwrap_or_default();
     let Some(&newest) = numbers.last() else {
         return Ok(match head {
             Some(Seen { file, link }) if link.seq > 0 => Found::Ended {
-                number: directory::number(&file).unwrap_or_default() + 1,
+                number: directory::number(&file).unwrap_or_default().saturating_add(1),
                 seq: link.seq,
                 after: After { file, link, ended: Ending::Missing, torn: None },
                 unfinished: Vec::new(),
@@ -39,14 +40,14 @@ pub(super) fn look(directory: &Path, key: Option<&AuditKey>) -> io::Result<Found
         });
     };
     // A file whose first line never became whole says nothing of what was before it.
-    let mut reading = Reading::of(directory, newest, key, head.as_ref())?;
+    let mut reading = Reading::of(shelf, newest, key, head.as_ref())?;
     let torn = reading.torn.take();
     let is_blank = reading.last.is_none();
     for &number in numbers.iter().rev().skip(1) {
         if reading.last.is_some() {
             break;
         }
-        reading = Reading { torn: None, ..Reading::of(directory, number, key, head.as_ref())? };
+        reading = Reading { torn: None, ..Reading::of(shelf, number, key, head.as_ref())? };
     }
     let link = reading.link.unwrap_or_default();
     let known = head.as_ref().map_or(0, |head| head.link.seq);
@@ -65,7 +66,7 @@ pub(super) fn look(directory: &Path, key: Option<&AuditKey>) -> io::Result<Found
     let hash = reading.last.as_deref().map(Hash::plain).unwrap_or_default();
     let beyond = head.and_then(|head| directory::number(&head.file)).unwrap_or_default();
     Ok(Found::Ended {
-        number: newest.max(beyond) + 1,
+        number: newest.max(beyond).saturating_add(1),
         seq: link.seq.max(known),
         after: After {
             file: directory::name(newest),
@@ -90,11 +91,16 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(directory: &Path, number: u32, key: Option<&AuditKey>, head: Option<&Seen>) -> io::Result<Self> {
+    fn of(
+        shelf: &(impl Shelf + ?Sized),
+        number: u32,
+        key: Option<&AuditKey>,
+        head: Option<&Seen>,
+    ) -> io::Result<Self> {
         let ours = Chain::new(key).name();
         let (mut reading, mut open) = (Self::default(), BTreeMap::new());
         let mut walk = None;
-        for raw in Lines::open(&directory::path(directory, number))? {
+        for raw in shelf.lines(number)? {
             let raw = match raw? {
                 Raw::Whole(raw) => raw,
                 Raw::Torn(rest) => {

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{chain::Link, directory::no_follow};
+use crate::audit::{chain::Link, directory::no_follow, shelf::Shelf};
 
 /// The file, open for writing.
 #[derive(Debug)]
@@ -42,16 +42,14 @@ impl Head {
 }
 
 /// What the head says: nothing where there is none, an error where it makes no sense.
-pub(super) fn read(directory: &Path) -> io::Result<Option<Seen>> {
-    match std::fs::read(directory.join(NAME)) {
-        // A crash between its creation and its first write.
-        Ok(bytes) if bytes.is_empty() => Ok(None),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+pub(super) fn read(shelf: &(impl Shelf + ?Sized)) -> io::Result<Option<Seen>> {
+    // An empty one is left by a crash between its creation and its first write.
+    match shelf.head()?.filter(|bytes| !bytes.is_empty()) {
+        Some(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
+        None => Ok(None),
     }
 }
 
-const NAME: &str = "head.json";
+pub(super) const NAME: &str = "head.json";
 /// Less than the smallest sector, so that it is written whole or not at all.
 const LENGTH: usize = 256;

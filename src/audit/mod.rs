@@ -54,6 +54,7 @@ mod key;
 mod line;
 mod metrics;
 mod options;
+mod shelf;
 pub mod show;
 mod trail;
 pub mod verify;

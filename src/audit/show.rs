@@ -5,32 +5,32 @@ use std::{fmt::Write as _, io, path::Path};
 use serde_json::{Map, Value};
 
 use crate::audit::{
-    directory,
     line::{Ended, Event, Line, Refused, Request},
+    shelf::Shelf,
     verify::VerifyError,
-    walk::{Lines, Raw},
+    walk::Raw,
 };
 
 /// Shows every line that can be read, without judging any.
 ///
 /// # Errors
 /// When there is no log, or it cannot be read.
-pub fn show(directory: &Path, mut each: impl FnMut(&str)) -> Result<(), VerifyError> {
-    let told = |source: io::Error| {
-        let directory = directory.to_owned();
-        if source.kind() == io::ErrorKind::NotFound {
-            VerifyError::Nothing { directory }
-        } else {
-            VerifyError::Io { directory, source }
-        }
-    };
-    let numbers = directory::numbers(directory).map_err(told)?;
-    if numbers.is_empty() {
-        return Err(VerifyError::Nothing { directory: directory.to_owned() });
+pub fn show(directory: &Path, each: impl FnMut(&str)) -> Result<(), VerifyError> {
+    let nothing = || VerifyError::Nothing { directory: directory.to_owned() };
+    match lines(directory, each) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(nothing()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(nothing()),
+        Err(source) => Err(VerifyError::Io { directory: directory.to_owned(), source }),
     }
-    for number in numbers {
-        for raw in Lines::open(&directory::path(directory, number)).map_err(told)? {
-            let line = match raw.map_err(told)? {
+}
+
+/// The same of a log wherever it lies; false where there is none.
+pub(super) fn lines(shelf: &(impl Shelf + ?Sized), mut each: impl FnMut(&str)) -> io::Result<bool> {
+    let numbers = shelf.numbers()?;
+    for &number in &numbers {
+        for raw in shelf.lines(number)? {
+            let line = match raw? {
                 Raw::Whole(raw) => Line::read(&raw),
                 Raw::Torn(_) => None,
             };
@@ -38,7 +38,7 @@ pub fn show(directory: &Path, mut each: impl FnMut(&str)) -> Result<(), VerifyEr
             each(&printable(&shown));
         }
     }
-    Ok(())
+    Ok(!numbers.is_empty())
 }
 
 /// Text that moves no cursor.

@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
 use jiff::Timestamp;
@@ -15,7 +16,8 @@ use crate::audit::{
     found::{self, Found},
     head::{Head, Seen},
     line::{After, Ending, Event, Line, Opened, Unfinished, VERSION},
-    walk::{Lines, Raw},
+    shelf::Shelf as _,
+    walk::Raw,
 };
 
 /// An open log. What is composed is written by [`commit`](Self::commit), all of it or nothing.
@@ -49,7 +51,7 @@ impl Trail {
         unsynced: bool,
     ) -> io::Result<(Self, Vec<Unfinished>)> {
         let (directory, chain) = (&options.directory, Chain::new(options.key.as_ref()));
-        let found = found::look(directory, options.key.as_ref())?;
+        let found = found::look(directory.as_path(), options.key.as_ref())?;
         let head = Head::open(directory)?;
         let (number, seq, after, unfinished) = match found {
             Found::Nothing => {
@@ -228,7 +230,7 @@ impl Trail {
         for pair in numbers.windows(2).take(surplus) {
             let [old, next] = *pair else { continue };
             let path = directory::path(&self.options.directory, old);
-            let Some(link) = before(&directory::path(&self.options.directory, next))? else { continue };
+            let Some(link) = before(&self.options.directory, next)? else { continue };
             self.compose(at, &Event::Pruned { file: directory::name(old), link });
             self.commit()?;
             self.sync()?;
@@ -240,13 +242,13 @@ impl Trail {
 }
 
 /// The line that a file says it follows.
-fn before(path: &std::path::Path) -> io::Result<Option<Link>> {
-    let Some(Raw::Whole(raw)) = Lines::open(path)?.next().transpose()? else { return Ok(None) };
+fn before(directory: &Path, number: u32) -> io::Result<Option<Link>> {
+    let Some(Raw::Whole(raw)) = directory.lines(number)?.next().transpose()? else { return Ok(None) };
     let line = Line::read(&raw);
     Ok(line.map(|line| Link { seq: line.seq.saturating_sub(1), hash: line.prev }))
 }
 
-fn append(path: &std::path::Path, new: bool) -> io::Result<File> {
+fn append(path: &Path, new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create_new(new).mode(0o600).custom_flags(directory::no_follow());
     options.open(path)

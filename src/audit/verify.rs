@@ -15,7 +15,8 @@ use crate::audit::{
     found::follow,
     head::{self, Seen},
     line::{Ending, Event, Gap, Line, Opened, Torn, VERSION},
-    walk::{Lines, Raw, Walk},
+    shelf::Shelf,
+    walk::{Raw, Walk},
 };
 
 /// What was found.
@@ -82,7 +83,7 @@ pub enum VerifyError {
 pub fn verify(directory: &Path, key: Option<&AuditKey>) -> Result<Verdict, VerifyError> {
     let nothing = || VerifyError::Nothing { directory: directory.to_owned() };
     for attempt in 1..=ATTEMPTS {
-        match Verifier::new(directory, key).run() {
+        match once(directory, key) {
             // A file was removed between being listed and being read: the proxy makes room.
             Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(nothing()),
@@ -96,8 +97,13 @@ pub fn verify(directory: &Path, key: Option<&AuditKey>) -> Result<Verdict, Verif
     Err(nothing())
 }
 
-struct Verifier<'a> {
-    directory: &'a Path,
+/// One reading, of a log that nobody writes to meanwhile; nothing where there is none.
+pub(super) fn once(shelf: &(impl Shelf + ?Sized), key: Option<&AuditKey>) -> io::Result<Option<Verdict>> {
+    Verifier::new(shelf, key).run()
+}
+
+struct Verifier<'a, S: ?Sized> {
+    shelf: &'a S,
     key: Option<&'a AuditKey>,
     verdict: Verdict,
     head: Option<Seen>,
@@ -119,10 +125,10 @@ struct Before {
     torn: Option<Torn>,
 }
 
-impl<'a> Verifier<'a> {
-    fn new(directory: &'a Path, key: Option<&'a AuditKey>) -> Self {
+impl<'a, S: Shelf + ?Sized> Verifier<'a, S> {
+    fn new(shelf: &'a S, key: Option<&'a AuditKey>) -> Self {
         Self {
-            directory,
+            shelf,
             key,
             verdict: Verdict::default(),
             head: None,
@@ -137,8 +143,8 @@ impl<'a> Verifier<'a> {
 
     fn run(mut self) -> io::Result<Option<Verdict>> {
         // First: what it names is there already, however fast the log grows.
-        let head = head::read(self.directory);
-        let numbers = directory::numbers(self.directory)?;
+        let head = head::read(self.shelf);
+        let numbers = self.shelf.numbers()?;
         match head {
             Ok(head) => self.head = head,
             Err(error) => self.find("head.json", None, format!("it is illegible ({error})")),
@@ -164,7 +170,7 @@ impl<'a> Verifier<'a> {
         }
         let mut walk: Option<Walk> = None;
         let (mut at, mut last, mut torn) = (0, None, None);
-        for raw in Lines::open(&directory::path(self.directory, number))? {
+        for raw in self.shelf.lines(number)? {
             at += 1;
             let raw = match raw? {
                 Raw::Whole(raw) => raw,

@@ -1,22 +1,16 @@
 //! Reading a file line by line, and whether each follows the one before.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::io::{self, BufRead};
 
 use crate::audit::{
     AuditKey,
     chain::{Chain, ChainName, Link},
-    directory::no_follow,
     line::{Event, Line, Opened},
 };
 
 /// The lines of a file as they are.
 #[derive(Debug)]
-pub(super) struct Lines(BufReader<File>);
+pub(super) struct Lines<R>(R);
 
 /// One of them, without its line feed.
 #[derive(Debug)]
@@ -26,14 +20,13 @@ pub(super) enum Raw {
     Torn(Vec<u8>),
 }
 
-impl Lines {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path)?;
-        Ok(Self(BufReader::with_capacity(64 * 1024, file)))
+impl<R> Lines<R> {
+    pub(super) fn of(file: R) -> Self {
+        Self(file)
     }
 }
 
-impl Iterator for Lines {
+impl<R: BufRead> Iterator for Lines<R> {
     type Item = io::Result<Raw>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -71,6 +71,14 @@ proptest! {
 }
 
 #[test]
+fn what_is_numbered_zero_is_no_file_of_the_log() {
+    let stage = filled(false);
+    let directory = stage.directory.path();
+    fs::copy(directory::path(directory, 1), directory::path(directory, 0)).unwrap();
+    stage.is_intact();
+}
+
+#[test]
 fn whole_files_and_the_head_are_missed() {
     let stage = filled(false);
     let files = files(stage.directory.path());

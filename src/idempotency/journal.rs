@@ -4,7 +4,6 @@
 //! skipped. Each with a warning, and neither is a reason not to start: the session has to be served.
 
 use std::{
-    collections::HashMap,
     fs::{File, OpenOptions, rename},
     io::{self, Write as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
@@ -12,11 +11,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::idempotency::{
     Digest,
     entry::{Entry, State},
+    lines::{Line, Replay},
 };
 
 /// Where changes are written down.
@@ -59,16 +58,6 @@ struct Open {
     lines: usize,
 }
 
-/// One line: `entry` is what is known from now on, `None` that nothing is.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    key: Digest,
-    request: Digest,
-    at: Timestamp,
-    #[serde(flatten)]
-    state: Option<State>,
-}
-
 impl Journal {
     /// The journal in this directory, which is the caller's alone. Touches nothing yet.
     pub fn within(directory: &Path) -> Self {
@@ -93,7 +82,7 @@ impl Journal {
     ) -> Result<(), Unwritable> {
         match self {
             Self::File(journal) => {
-                let line = line(&Line { key, request, at, state: state.cloned() });
+                let line = Line { key, request, at, state: state.cloned() }.write();
                 journal.append(&line).map_err(|error| Unwritable::Disk(error.to_string()))
             }
             Self::Memory => Ok(()),
@@ -118,7 +107,7 @@ impl Journal {
         let (mut text, mut lines) = (Vec::new(), 0);
         for (key, entry) in entries {
             let state = Some(entry.state.clone());
-            text.extend(line(&Line { key, request: entry.request, at: entry.at, state }));
+            text.extend(Line { key, request: entry.request, at: entry.at, state }.write());
             lines += 1;
         }
         journal.replace(&text, lines).map_err(|error| Unwritable::Disk(error.to_string()))
@@ -133,28 +122,9 @@ impl JournalFile {
             Err(error) => return Err(error),
         };
         let file = &self.path.display();
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let Replay { known, whole, lines, damaged } = Replay::of(&text);
         if whole < text.len() {
             tracing::warn!(%file, bytes = text.len() - whole, "the last line of the journal of idempotency keys is not whole (a crash, or a full disk); it is cut off");
-        }
-        let mut entries: HashMap<Digest, (usize, Entry)> = HashMap::new();
-        let (mut lines, mut damaged) = (0, 0);
-        for line in text[..whole].split_inclusive(|&byte| byte == b'\n') {
-            lines += 1;
-            let Some(Line { key, request, at, state }) = parse(line) else {
-                damaged += 1;
-                continue;
-            };
-            let state = match state {
-                None => {
-                    entries.remove(&key);
-                    continue;
-                }
-                // Whoever was to say more has not come to it.
-                Some(State::InFlight) => State::Unknown,
-                Some(state) => state,
-            };
-            entries.insert(key, (lines, Entry { request, at, state }));
         }
         if damaged > 0 {
             tracing::warn!(%file, lines = damaged, "the journal of idempotency keys is damaged; these lines are skipped, and their keys may be forgotten: look at order/list before you repeat an order under one of today's keys");
@@ -162,9 +132,7 @@ impl JournalFile {
         let handle = open(&self.path)?;
         handle.set_len(whole as u64)?;
         self.open = Some(Open { file: handle, length: whole as u64, lines });
-        let mut entries: Vec<_> = entries.into_iter().collect();
-        entries.sort_unstable_by_key(|(_, (line, _))| *line);
-        Ok(entries.into_iter().map(|(key, (_, entry))| (key, entry)).collect())
+        Ok(known)
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -215,29 +183,6 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
-fn line(line: &Line) -> Vec<u8> {
-    // Every part of a line has a form in JSON.
-    let json = serde_json::to_vec(line).unwrap_or_default();
-    let mut text = checksum(&json).into_bytes();
-    text.push(b' ');
-    text.extend(json);
-    text.push(b'\n');
-    text
-}
-
-fn parse(line: &[u8]) -> Option<Line> {
-    let line = line.strip_suffix(b"\n")?;
-    let (sum, json) = line.split_at_checked(CHECKSUM)?;
-    let json = json.strip_prefix(b" ")?;
-    (sum == checksum(json).as_bytes()).then(|| serde_json::from_slice(json).ok()).flatten()
-}
-
-fn checksum(json: &[u8]) -> String {
-    let digest = serde_json::to_value(Digest::over(&[json])).unwrap_or_default();
-    digest.as_str().unwrap_or_default().chars().take(CHECKSUM).collect()
-}
-
 const NAME: &str = "idempotency.journal";
-const CHECKSUM: usize = 16;
 /// Lines that are past and not worth a rewrite.
 const SLACK: usize = 200;

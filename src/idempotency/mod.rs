@@ -26,6 +26,7 @@ mod entry;
 mod journal;
 mod key;
 mod ledger;
+mod lines;
 mod register;
 
 use std::time::Duration;

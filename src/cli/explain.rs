@@ -14,6 +14,7 @@ use crate::{
     config::{Config, Environment, Flags, Purpose},
     guard::{self, Marker, Situation},
     proxy::{Explained, Ground, explain as judge},
+    tradovate::Endpoints,
 };
 
 /// The request to explain, in its parts.
@@ -50,6 +51,7 @@ pub fn explain(asked: &Explain, flags: &Flags, environment: &Environment) -> Exi
     };
     let ground = Ground {
         api: config.api,
+        endpoints: &Endpoints::new(),
         content_types: &config.content_types,
         limits: &config.limits,
         rules: &config.guards,

@@ -57,6 +57,8 @@ pub struct Unexplained(BadRequest);
 pub struct Ground<'a> {
     /// What is in front of it.
     pub api: Api,
+    /// What each path of Tradovate's does.
+    pub endpoints: &'a Endpoints,
     /// Content types of request bodies accepted besides `application/json`.
     pub content_types: &'a [String],
     /// Bounds on what callers hold.
@@ -72,12 +74,11 @@ pub struct Ground<'a> {
 /// # Errors
 /// When the head is not one.
 pub fn explain(ground: &Ground<'_>, head: &[u8], body: &[u8]) -> Result<Explained, Unexplained> {
-    let Ground { api, content_types, limits, rules, situation } = *ground;
+    let Ground { api, endpoints, content_types, limits, rules, situation } = *ground;
     let mut read = RequestHead::default();
     read.read(head).map_err(Unexplained)?;
-    let endpoints = Endpoints::new();
     let mut explained = Explained::nothing();
-    let route = match Route::of(&read, head, api, &endpoints, content_types) {
+    let route = match Route::of(&read, head, api, endpoints, content_types) {
         Ok(route) => route,
         Err(refusal) => {
             explained.found("route", "refuses");

@@ -49,6 +49,8 @@ mod entry;
 mod error;
 mod fields;
 mod found;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod head;
 mod key;
 mod line;
@@ -66,6 +68,8 @@ use std::{sync::Arc, thread, time::Duration};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::fuzzed::{Draft, Memory};
 use self::{desk::Desk, directory::Lock, writer::Writer};
 pub use self::{
     entry::{Asked, End, Entry, Outcome, RequestId},

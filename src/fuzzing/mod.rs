@@ -4,14 +4,23 @@
 //! Here and not there, so that a test can feed the same inputs to the same functions on every run. Where a rule has an
 //! oracle that shares no code with the product, it is [`naive`].
 
+mod audit;
+mod callers;
 mod configuration;
+mod damage;
+mod guards;
+mod journal;
 mod naive;
 mod request;
 mod response;
 mod session;
 
 pub use self::{
+    audit::audit_log,
+    callers::callers,
     configuration::configuration,
+    guards::{explain, guard_body},
+    journal::idempotency_journal,
     request::{request_body, request_head, request_path},
     response::response,
     session::{hosts, oauth_answer, stored_session, token_response},
@@ -50,8 +59,13 @@ mod tests {
     type Target = fn(&[u8]);
 
     const TARGETS: &[(&str, Target)] = &[
+        ("audit_log", audit_log),
+        ("callers", callers),
         ("configuration", configuration),
+        ("explain", explain),
+        ("guard_body", guard_body),
         ("hosts", hosts),
+        ("idempotency_journal", idempotency_journal),
         ("oauth_answer", oauth_answer),
         ("request_body", request_body),
         ("request_head", request_head),

@@ -23,6 +23,8 @@
 mod answer;
 mod digest;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 mod journal;
 mod key;
 mod ledger;

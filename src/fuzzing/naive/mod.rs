@@ -1,16 +1,19 @@
 //! The strict readings of RFC 9112 once more, made independently, slowly and in the plainest way: what the product's
-//! own reading is compared with. Nothing here is shared with it.
+//! own reading is compared with. Nothing here is shared with it. Below, the same of other formats.
+
+pub(super) mod host;
+pub(super) mod json;
 
 /// A head taken apart: the words of its first line, and its fields in their order.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
-    pub(super) first: [&'a [u8]; 3],
-    pub(super) fields: Vec<(&'a [u8], &'a [u8])>,
+pub(in crate::fuzzing) struct Head<'a> {
+    pub(in crate::fuzzing) first: [&'a [u8]; 3],
+    pub(in crate::fuzzing) fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
 /// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(in crate::fuzzing) enum Body {
     Nothing,
     Bytes(u64),
     Chunks,
@@ -20,7 +23,7 @@ pub(super) enum Body {
 
 impl<'a> Head<'a> {
     /// The one reading of a request head, if it has one (RFC 9112 §3, §5).
-    pub(super) fn of_request(bytes: &'a [u8]) -> Option<Self> {
+    pub(in crate::fuzzing) fn of_request(bytes: &'a [u8]) -> Option<Self> {
         let head = Self::split(bytes, |line| line.split(|&byte| byte == b' ').collect())?;
         let [method, target, version] = head.first;
         let plain = is_token(method)
@@ -32,7 +35,7 @@ impl<'a> Head<'a> {
 
     /// The one reading of a response head, if it has one (RFC 9112 §4, §5); the reason phrase may be left out
     /// together with the space in front of it.
-    pub(super) fn of_response(bytes: &'a [u8]) -> Option<Self> {
+    pub(in crate::fuzzing) fn of_response(bytes: &'a [u8]) -> Option<Self> {
         let head = Self::split(bytes, |line| {
             let mut words: Vec<_> = line.splitn(3, |&byte| byte == b' ').collect();
             words.resize(3, b"");
@@ -54,24 +57,19 @@ impl<'a> Head<'a> {
         let first = words(lines.next()?).try_into().ok()?;
         let mut fields = Vec::new();
         for line in lines {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
-            if !is_token(name) || !value.iter().all(|&byte| is_text(byte)) {
-                return None;
-            }
-            fields.push((name, value));
+            fields.push(field(line)?);
         }
         Some(Self { first, fields })
     }
 
     /// The values of every field with this name, in any case.
-    pub(super) fn all(&self, name: &str) -> Vec<&'a [u8]> {
+    pub(in crate::fuzzing) fn all(&self, name: &str) -> Vec<&'a [u8]> {
         let named = self.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| *value).collect()
     }
 
     /// The options of every `Connection` line, in lower case.
-    pub(super) fn connection_options(&self) -> Vec<Vec<u8>> {
+    pub(in crate::fuzzing) fn connection_options(&self) -> Vec<Vec<u8>> {
         let lines = self.all("connection");
         let options = lines.iter().flat_map(|line| line.split(|&byte| byte == b','));
         options
@@ -102,7 +100,7 @@ impl<'a> Head<'a> {
     }
 
     /// How the body of a request with this head is delimited (RFC 9112 §6.3); `None` where that is in doubt.
-    pub(super) fn body(&self) -> Option<Body> {
+    pub(in crate::fuzzing) fn body(&self) -> Option<Body> {
         match (&self.all("content-length")[..], &self.all("transfer-encoding")[..]) {
             ([], []) => Some(Body::Nothing),
             ([], [coding]) if self.first.contains(&&b"HTTP/1.1"[..]) => {
@@ -119,24 +117,24 @@ impl<'a> Head<'a> {
 
 /// An answer taken apart.
 #[derive(Debug)]
-pub(super) struct Answered<'a> {
+pub(in crate::fuzzing) struct Answered<'a> {
     /// The head of the answer itself.
-    pub(super) head: Head<'a>,
-    pub(super) status: u16,
+    pub(in crate::fuzzing) head: Head<'a>,
+    pub(in crate::fuzzing) status: u16,
     /// How many interim heads came before it.
-    pub(super) interim: usize,
-    pub(super) content: Vec<u8>,
+    pub(in crate::fuzzing) interim: usize,
+    pub(in crate::fuzzing) content: Vec<u8>,
     /// Bytes of all of it.
-    pub(super) length: usize,
+    pub(in crate::fuzzing) length: usize,
     /// Whether its end can be told from what follows.
-    pub(super) is_delimited: bool,
+    pub(in crate::fuzzing) is_delimited: bool,
     /// Whether another request may follow on the connection.
-    pub(super) keeps_connection: bool,
+    pub(in crate::fuzzing) keeps_connection: bool,
 }
 
 /// The answer at the front of `input`, which ends with the connection; `None` where it has no one reading, or is not
 /// all there (RFC 9112 §6.3).
-pub(super) fn answered(input: &[u8], to_head: bool) -> Option<Answered<'_>> {
+pub(in crate::fuzzing) fn answered(input: &[u8], to_head: bool) -> Option<Answered<'_>> {
     let (mut at, mut interim) = (0, 0);
     let (head, status) = loop {
         let rest = &input[at..];
@@ -172,15 +170,15 @@ pub(super) fn answered(input: &[u8], to_head: bool) -> Option<Answered<'_>> {
 
 /// What a chunked body (RFC 9112 §7.1) comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunked {
-    pub(super) content: Vec<u8>,
-    pub(super) trailers: Vec<u8>,
+pub(in crate::fuzzing) struct Chunked {
+    pub(in crate::fuzzing) content: Vec<u8>,
+    pub(in crate::fuzzing) trailers: Vec<u8>,
     /// Bytes that it takes up.
-    pub(super) length: usize,
+    pub(in crate::fuzzing) length: usize,
 }
 
 /// The chunked body at the front of `input`; `None` where it is broken or not all there.
-pub(super) fn chunked(input: &[u8]) -> Option<Chunked> {
+pub(in crate::fuzzing) fn chunked(input: &[u8]) -> Option<Chunked> {
     let (mut content, mut trailers, mut at, mut extensions) = (Vec::new(), Vec::new(), 0, 0);
     loop {
         let line = line_at(input, &mut at)?;
@@ -220,7 +218,7 @@ pub(super) fn chunked(input: &[u8]) -> Option<Chunked> {
 /// Where a path leads for a server that takes every liberty: whatever is encoded is decoded, as often as it takes;
 /// letters in lower case, whatever the alphabet; parameters, empty and dot segments resolved; blanks and dots at the
 /// end of a segment dropped.
-pub(super) fn most_lenient_path(path: &str) -> String {
+pub(in crate::fuzzing) fn most_lenient_path(path: &str) -> String {
     let text = decoded(path);
     let mut segments: Vec<&str> = Vec::new();
     for segment in text.split(['?', '#']).next().unwrap_or_default().split('/') {
@@ -239,7 +237,7 @@ pub(super) fn most_lenient_path(path: &str) -> String {
 }
 
 /// A path with nothing encoded any more, and in lower case.
-pub(super) fn decoded(path: &str) -> String {
+pub(in crate::fuzzing) fn decoded(path: &str) -> String {
     let mut bytes = path.as_bytes().to_vec();
     loop {
         let decoded = percent_decoded(&bytes);
@@ -281,6 +279,13 @@ fn lines(text: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
+/// A field line's name and value (RFC 9112 §5).
+pub(in crate::fuzzing) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
+    (is_token(name) && value.iter().all(|&byte| is_text(byte))).then_some((name, value))
+}
+
 /// Digits and nothing else, without overflow.
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     let mut number = 0_u64;
@@ -292,7 +297,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u64> {
 }
 
 /// Optional white space (RFC 9110 §5.6.3) around a value taken off.
-fn trimmed(mut value: &[u8]) -> &[u8] {
+pub(in crate::fuzzing) fn trimmed(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

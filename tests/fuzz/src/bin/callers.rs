@@ -1,0 +1,8 @@
+//! Who may call.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tradovate_proxy::fuzzing;
+
+fuzz_target!(|input: &[u8]| fuzzing::callers(input));

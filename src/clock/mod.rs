@@ -16,6 +16,7 @@
 //! Nothing else in the crate may read the system's clocks (a lint holds that), so one [`Clock`] moved is every
 //! clock moved.
 
+mod alarm;
 mod machine;
 mod stamp;
 
@@ -24,7 +25,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use self::machine::Machine;
-pub use self::stamp::Stamp;
+pub use self::{
+    alarm::{Alarm, TooLong},
+    stamp::Stamp,
+};
 
 /// A source of time and of sleeps that end at an instant. Cheap to clone; clones agree.
 #[derive(Clone, Debug)]

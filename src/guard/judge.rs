@@ -123,7 +123,7 @@ pub(super) fn passes_brakes(endpoint: &Endpoint) -> bool {
 fn expectation(situation: &Situation, request: &Request<'_>) -> Finding {
     let mut finding = Finding::Idle;
     let served = situation.environment;
-    for (_, expected) in request.fields.iter().filter(|(name, _)| is_expectation(name)) {
+    for (_, expected) in request.fields.raw().filter(|(name, _)| is_expectation(name)) {
         // The sandbox is a double of demo: whoever means demo means no real money.
         let is_met = expected.eq_ignore_ascii_case(served.as_bytes())
             || served == SANDBOX && expected.eq_ignore_ascii_case(b"demo");
@@ -136,10 +136,10 @@ fn expectation(situation: &Situation, request: &Request<'_>) -> Finding {
     finding
 }
 
-fn is_expectation(name: &str) -> bool {
-    let fold = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
+fn is_expectation(name: &[u8]) -> bool {
+    let fold = |byte: &u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
     name.len() >= EXPECT_ENV.len()
-        && name.bytes().map(fold).zip(EXPECT_ENV.bytes()).all(|(byte, known)| byte == known)
+        && name.iter().map(fold).zip(EXPECT_ENV.bytes()).all(|(byte, known)| byte == known)
 }
 
 fn kill(situation: &Situation, request: &Request<'_>) -> Finding {

@@ -35,11 +35,18 @@ pub(super) struct Line {
 pub struct Fields<'a> {
     bytes: &'a [u8],
     lines: &'a [Line],
+    have_options: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(bytes: &'a [u8], lines: &'a [Line]) -> Self {
-        Self { bytes, lines }
+    /// `have_options` where `Connection` is among them, and says more than that it persists or closes.
+    pub(super) fn new(bytes: &'a [u8], lines: &'a [Line], have_options: bool) -> Self {
+        Self { bytes, lines, have_options }
+    }
+
+    /// Whether `Connection` may name any of them as its own (RFC 9110 §7.6.1).
+    pub fn have_options(&self) -> bool {
+        self.have_options
     }
 
     /// Every line: name as it was spelled, value without the white space around it.
@@ -51,7 +58,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The same, names in bytes: for whoever looks for a few of them.
+    /// The same, names in bytes: for the way of a request, which does not ask twice whether they are ASCII.
     pub fn raw(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let bytes = self.bytes;
         self.lines.iter().map(move |line| (line.name.cut(bytes), line.value.cut(bytes)))
@@ -59,7 +66,8 @@ impl<'a> Fields<'a> {
 
     /// The values of every line with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let name = name.as_bytes();
+        self.raw().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value, if there is exactly one line with this name.
@@ -73,6 +81,30 @@ impl<'a> Fields<'a> {
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// What the `Connection` lines of a head say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Persistence {
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    /// Any other option: the name of a field that is this connection's own.
+    pub(super) has_options: bool,
+}
+
+impl Persistence {
+    /// Takes in one of them.
+    pub(super) fn read(&mut self, value: &[u8]) {
+        for option in list_members(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.has_options = true;
+            }
+        }
     }
 }
 

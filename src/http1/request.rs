@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use crate::http1::{
     MAX_FIELDS,
     body::Framing,
-    fields::{Fields, Line, Span, list_members},
+    fields::{Fields, Line, Persistence, Span},
 };
 
 /// The minor versions of HTTP/1.
@@ -29,6 +29,7 @@ pub struct RequestHead {
     framing: Framing,
     expects_continue: bool,
     keep_alive: bool,
+    has_options: bool,
     upgrade: bool,
     lines: Vec<Line>,
 }
@@ -64,7 +65,7 @@ impl RequestHead {
     /// What the fields say of framing and of the connection.
     fn interpret(&mut self, bytes: &[u8]) -> Result<(), BadRequest> {
         let (mut length, mut chunked) = (None, false);
-        let (mut close, mut keep_alive) = (false, false);
+        let mut connection = Persistence::default();
         self.host = None;
         self.expects_continue = false;
         self.upgrade = false;
@@ -89,12 +90,7 @@ impl RequestHead {
                     self.expects_continue = self.version == Version::Http11;
                 }
                 7 if is("upgrade") => self.upgrade = true,
-                10 if is("connection") => {
-                    for option in list_members(value) {
-                        close |= option.eq_ignore_ascii_case(b"close");
-                        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                    }
-                }
+                10 if is("connection") => connection.read(value),
                 14 if is("content-length") => {
                     // RFC 9112 §6.3 lets equal copies pass; a sender that needs two lengths is not one to trust.
                     let earlier = length.replace(parse_length(value).ok_or(BadRequest::Length)?);
@@ -122,7 +118,8 @@ impl RequestHead {
         if self.version == Version::Http11 && self.host.is_none() {
             return Err(BadRequest::HostMissing);
         }
-        self.keep_alive = !close && (self.version == Version::Http11 || keep_alive);
+        self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
+        self.has_options = connection.has_options;
         Ok(())
     }
 
@@ -143,7 +140,7 @@ impl RequestHead {
 
     /// Every field line.
     pub fn fields<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
-        Fields::new(bytes, &self.lines)
+        Fields::new(bytes, &self.lines, self.has_options)
     }
 
     /// The version it was sent in.

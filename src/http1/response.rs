@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::http1::{
     MAX_FIELDS,
     body::Framing,
-    fields::{Fields, Line, Span, list_members},
+    fields::{Fields, Line, Persistence, Span},
     request::parse_length,
 };
 
@@ -19,6 +19,7 @@ pub struct ResponseHead {
     framing: Framing,
     length: Option<u64>,
     keep_alive: bool,
+    has_options: bool,
     lines: Vec<Line>,
 }
 
@@ -54,22 +55,24 @@ impl ResponseHead {
 
     fn interpret(&mut self, bytes: &[u8], to_head: bool, http11: bool) -> Result<(), BadResponse> {
         let (mut length, mut chunked) = (None, false);
-        let (mut close, mut keep_alive) = (false, false);
-        for (name, value) in Fields::new(bytes, &self.lines).iter() {
-            if name.eq_ignore_ascii_case("connection") {
-                for option in list_members(value) {
-                    close |= option.eq_ignore_ascii_case(b"close");
-                    keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        let mut connection = Persistence::default();
+        for line in &self.lines {
+            let (name, value) = (line.name.cut(bytes), line.value.cut(bytes));
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            match name.len() {
+                10 if is("connection") => connection.read(value),
+                14 if is("content-length") => {
+                    if length.replace(parse_length(value).ok_or(BadResponse::Framing)?).is_some() {
+                        return Err(BadResponse::Framing);
+                    }
                 }
-            } else if name.eq_ignore_ascii_case("content-length") {
-                if length.replace(parse_length(value).ok_or(BadResponse::Framing)?).is_some() {
-                    return Err(BadResponse::Framing);
+                17 if is("transfer-encoding") => {
+                    if chunked || !http11 || !value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(BadResponse::Framing);
+                    }
+                    chunked = true;
                 }
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                if chunked || !http11 || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(BadResponse::Framing);
-                }
-                chunked = true;
+                _ => {}
             }
         }
         // RFC 9110 §8.6: a 204 has no length to speak of.
@@ -83,7 +86,9 @@ impl ResponseHead {
             (Some(length), false) => Framing::Length(length),
             (None, false) => Framing::UntilClose,
         };
-        self.keep_alive = !close && (http11 || keep_alive) && self.framing != Framing::UntilClose;
+        let persists = !connection.close && (http11 || connection.keep_alive);
+        self.keep_alive = persists && self.framing != Framing::UntilClose;
+        self.has_options = connection.has_options;
         Ok(())
     }
 
@@ -99,7 +104,7 @@ impl ResponseHead {
 
     /// Every field line.
     pub fn fields<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
-        Fields::new(bytes, &self.lines)
+        Fields::new(bytes, &self.lines, self.has_options)
     }
 
     /// How its body is delimited.

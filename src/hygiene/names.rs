@@ -10,38 +10,39 @@ use crate::http1::{Fields, fields::list_members};
 
 /// Whether a request field may go upstream. `fields` are all fields of the same head, since `Connection` can
 /// name any of them as its own (RFC 9110 §7.6.1).
-pub fn crosses_upstream(name: &str, fields: &Fields<'_>) -> bool {
-    !(is_one_of(name, HOP_BY_HOP)
-        || is_one_of(name, REQUEST_FRAMING)
-        || is_one_of(name, CREDENTIALS)
-        || is_one_of(name, BROWSER)
-        || is_one_of(name, ROUTING)
-        || is_one_of(name, OURS)
-        || REQUEST_PREFIXES.iter().any(|prefix| has_prefix(name, prefix))
-        || is_connection_option(name, fields))
+pub fn crosses_upstream(name: &[u8], fields: &Fields<'_>) -> bool {
+    !(REQUEST.holds(name) || is_connection_option(name, fields))
 }
 
 /// Whether a response field may go back to the caller. `fields` as for [`crosses_upstream`].
-pub fn crosses_downstream(name: &str, fields: &Fields<'_>) -> bool {
+pub fn crosses_downstream(name: &[u8], fields: &Fields<'_>) -> bool {
     may_be_answered(name) && !is_connection_option(name, fields)
 }
 
 /// The part of [`crosses_downstream`] that needs the name alone: all there is to ask of HTTP/2, which has no
 /// `Connection` (RFC 9113 §8.2.2).
-pub fn may_be_answered(name: &str) -> bool {
-    !(is_one_of(name, HOP_BY_HOP)
-        || is_one_of(name, RESPONSE_ONLY)
-        || RESPONSE_PREFIXES.iter().any(|prefix| has_prefix(name, prefix)))
+pub fn may_be_answered(name: &[u8]) -> bool {
+    !RESPONSE.holds(name)
 }
 
 /// Whether a trailer field may go back to the caller. RFC 9110 §6.5.1: one that says how the answer is to be framed,
 /// read, kept or followed has to be in its head, where somebody may have acted on it already.
-pub fn may_be_trailed(name: &str) -> bool {
-    may_be_answered(name) && !is_one_of(name, HEAD_ONLY)
+pub fn may_be_trailed(name: &[u8]) -> bool {
+    may_be_answered(name) && !TRAILER.holds(name)
 }
 
-/// RFC 9110 §7.6.1, and what old implementations send besides.
+/// What a request leaves behind.
+static REQUEST: Names =
+    Names::new(&[HOP_BY_HOP, REQUEST_FRAMING, CREDENTIALS, BROWSER, ROUTING, OURS], REQUEST_PREFIXES);
+/// What an answer leaves behind.
+static RESPONSE: Names = Names::new(&[HOP_BY_HOP, RESPONSE_ONLY], RESPONSE_PREFIXES);
+/// What a trailer leaves behind besides.
+static TRAILER: Names = Names::new(&[HEAD_ONLY], &[]);
+
+/// RFC 9110 §7.6.1, and what old implementations send besides. `close` is an option of `Connection` that is never a
+/// field of its own.
 const HOP_BY_HOP: &[&str] = &[
+    "close",
     "connection",
     "http2-settings",
     "keep-alive",
@@ -127,23 +128,76 @@ const HEAD_ONLY: &[&str] = &[
 /// be ours. `x-proxy-` may only be said by the proxy itself.
 const RESPONSE_PREFIXES: &[&str] = &["access-control-", "x-proxy-"];
 
-fn is_one_of(name: &str, known: &[&str]) -> bool {
-    let name = name.trim_end_matches(['-', '_', '.']);
-    known.iter().any(|known| known.len() == name.len() && has_prefix(name, known))
+/// Names and families of names.
+struct Names {
+    lists: &'static [&'static [&'static str]],
+    prefixes: &'static [&'static str],
+    /// By first letter, the lengths that a name among `lists` has, a bit for each: one look tells most names apart.
+    lengths: [u64; LETTERS],
+    /// The same for what begins with one of `prefixes`.
+    prefixed: [u64; LETTERS],
 }
 
+impl Names {
+    const fn new(lists: &'static [&'static [&'static str]], prefixes: &'static [&'static str]) -> Self {
+        let (mut lengths, mut prefixed) = ([0; LETTERS], [0; LETTERS]);
+        let mut list = 0;
+        while list < lists.len() {
+            let mut at = 0;
+            while at < lists[list].len() {
+                let name = lists[list][at].as_bytes();
+                lengths[letter(name)] |= length_bit(name);
+                at += 1;
+            }
+            list += 1;
+        }
+        let mut at = 0;
+        while at < prefixes.len() {
+            let prefix = prefixes[at].as_bytes();
+            // This length, and every greater one.
+            prefixed[letter(prefix)] |= length_bit(prefix).wrapping_neg();
+            at += 1;
+        }
+        Self { lists, prefixes, lengths, prefixed }
+    }
+
+    fn holds(&self, name: &[u8]) -> bool {
+        let mut bare = name;
+        while let [rest @ .., b'-' | b'_' | b'.'] = bare {
+            bare = rest;
+        }
+        let is_listed = |known: &&str| known.len() == bare.len() && has_prefix(bare, known.as_bytes());
+        self.lengths[letter(bare)] & length_bit(bare) != 0
+            && self.lists.iter().any(|list| list.iter().any(|known| is_listed(known)))
+            || self.prefixed[letter(name)] & length_bit(name) != 0
+                && self.prefixes.iter().any(|prefix| has_prefix(name, prefix.as_bytes()))
+    }
+}
+
+/// A row for a name's first byte: the same for both cases of a letter.
+const fn letter(name: &[u8]) -> usize {
+    if name.is_empty() { 0 } else { (name[0] & 0x1f) as usize }
+}
+
+/// A bit for a name's length; all that are too long for one share the last.
+const fn length_bit(name: &[u8]) -> u64 {
+    1 << if name.len() < 63 { name.len() } else { 63 }
+}
+
+const LETTERS: usize = 32;
+
 /// `prefix` is in lower case with dashes.
-fn has_prefix(name: &str, prefix: &str) -> bool {
+fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
     let fold = |byte: u8| match byte {
         b'_' | b'.' => b'-',
         other => other.to_ascii_lowercase(),
     };
-    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(byte, known)| fold(byte) == known)
+    name.len() >= prefix.len() && name.iter().zip(prefix).all(|(&byte, &known)| fold(byte) == known)
 }
 
 /// Every `Connection` line counts, not just the first.
-fn is_connection_option(name: &str, fields: &Fields<'_>) -> bool {
-    fields.all("connection").flat_map(list_members).any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+fn is_connection_option(name: &[u8], fields: &Fields<'_>) -> bool {
+    fields.have_options() && fields.all("connection").flat_map(list_members).any(|option| option.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -158,7 +212,7 @@ mod tests {
         let fields = head.fields(bytes.as_bytes());
         fields
             .iter()
-            .filter(|(name, _)| crosses_upstream(name, &fields))
+            .filter(|(name, _)| crosses_upstream(name.as_bytes(), &fields))
             .map(|(name, _)| name.to_owned())
             .collect()
     }
@@ -220,10 +274,10 @@ mod tests {
         for name in
             ["Set-Cookie", "Access-Control-Allow-Origin", "Alt-Svc", "X-Proxy-Outcome", "Transfer-Encoding"]
         {
-            assert!(!may_be_answered(name), "{name}");
+            assert!(!may_be_answered(name.as_bytes()), "{name}");
         }
         for name in ["Date", "Content-Type", "Via", "WWW-Authenticate", "Retry-After", "Location"] {
-            assert!(may_be_answered(name), "{name}");
+            assert!(may_be_answered(name.as_bytes()), "{name}");
         }
     }
 }

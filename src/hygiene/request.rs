@@ -1,6 +1,6 @@
 //! From what a caller sent to what upstream gets.
 
-use std::{fmt, io::Write as _};
+use std::fmt;
 
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
@@ -59,9 +59,9 @@ impl<'a> Scrubbed<'a> {
     }
 
     /// The fields that may cross, in the order they came.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let fields = self.0.fields;
-        fields.iter().filter(move |(name, _)| crosses_upstream(name, &fields))
+        fields.raw().filter(move |(name, _)| crosses_upstream(name, &fields))
     }
 
     /// RFC 9110 §8.6: a length is said where there is a body, or where the method makes one expected.
@@ -99,7 +99,7 @@ impl<'a> Authorized<'a, '_> {
         buffer.extend_from_slice(self.origin.authority().as_bytes());
         buffer.extend_from_slice(b"\r\n");
         for (name, value) in self.request.fields() {
-            buffer.extend_from_slice(name.as_bytes());
+            buffer.extend_from_slice(name);
             buffer.extend_from_slice(b": ");
             buffer.extend_from_slice(value);
             buffer.extend_from_slice(b"\r\n");
@@ -107,8 +107,8 @@ impl<'a> Authorized<'a, '_> {
         buffer.extend_from_slice(b"Authorization: ");
         buffer.extend_from_slice(self.bearer.as_bytes());
         if self.request.says_length() {
-            // Writing to a Vec cannot fail.
-            let _ = write!(buffer, "\r\nContent-Length: {}", body.len());
+            buffer.extend_from_slice(b"\r\nContent-Length: ");
+            buffer.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
         }
         buffer.extend_from_slice(b"\r\n\r\n");
         let body = if body.len() <= SMALL_BODY {
@@ -245,7 +245,7 @@ mod tests {
             prop_assert_eq!(fields.only("authorization"), Some(token));
             prop_assert_eq!(fields.only("host"), Some(&b"demo.tradovateapi.com"[..]));
             for (name, _) in fields.iter().filter(|(name, _)| !["Host", "Authorization"].contains(name)) {
-                prop_assert!(crosses_upstream(name, &fields), "{}", name);
+                prop_assert!(crosses_upstream(name.as_bytes(), &fields), "{}", name);
             }
             prop_assert_eq!(forward(&sent, b""), sent);
         }

@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use crate::{
+    clock::Alarm,
     downstream::{Accepted, Peer, Stream},
     proxy::{
         ProxyError, Worker,
@@ -27,6 +28,8 @@ pub(super) struct Connection {
     pub(super) buffer: Vec<u8>,
     /// What is being written to upstream.
     pub(super) wire: Vec<u8>,
+    /// Bounds every wait for the caller.
+    pub(super) alarm: Alarm,
     /// Whether a request is being read or answered. Dropped then, the connection is reset.
     is_busy: bool,
 }
@@ -58,7 +61,8 @@ pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyE
     let peer = accepted.peer().clone();
     let Some(stream) = accepted.open_for_farewell() else { return };
     let mut connection = Connection::new(stream, peer);
-    let mut outbound = worker.outbound(&mut connection.stream, &mut connection.buffer, None, None);
+    let Connection { stream, alarm, buffer, .. } = &mut connection;
+    let mut outbound = worker.outbound(stream, alarm, buffer, None, None);
     if outbound.problem(&problem).await.is_ok() {
         connection.close(FAREWELL).await;
     }
@@ -73,16 +77,17 @@ impl Connection {
             inbound: Inbound::default(),
             buffer: Vec::new(),
             wire: Vec::new(),
+            alarm: Alarm::default(),
             is_busy: false,
         }
     }
 
     /// Waits for the first byte of a request; `false` if there will be none.
     async fn is_called(&mut self, worker: &Worker) -> bool {
-        let Self { inbound, stream, .. } = self;
+        let Self { inbound, stream, alarm, .. } = self;
         tokio::select! {
             biased;
-            began = timeout(worker.proxy.timeouts.keep_alive, inbound.begin(stream)) => return began == Ok(true),
+            began = alarm.within(worker.proxy.timeouts.keep_alive, inbound.begin(stream)) => return began == Ok(true),
             () = worker.draining.begun() => {}
         }
         // A request that was there first is still served; of a new connection the runtime does not know what has

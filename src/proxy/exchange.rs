@@ -5,6 +5,7 @@ use http::StatusCode;
 use crate::{
     audit::{Asked, RequestId},
     callers::Signs,
+    clock::Alarm,
     downstream::Stream,
     guard,
     hygiene::Received,
@@ -51,7 +52,7 @@ async fn serve(
     connection: &mut Connection,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
-    let Connection { stream, peer, head, inbound, buffer, wire, .. } = connection;
+    let Connection { stream, peer, head, inbound, buffer, wire, alarm, .. } = connection;
     let proxy = &*worker.proxy;
 
     // Judge the head before the body is let in.
@@ -73,7 +74,7 @@ async fn serve(
     // Before the guards: what they would say of a repetition, it would say of the order, which has gone before.
     let attempt = match keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await? {
         Some(Admission::Repeat(kept)) => {
-            let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
+            let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), observation.request_id());
             return Ok(keyed::repeat(&kept, &mut outbound, observation).await);
         }
         Some(Admission::First(attempt)) => Some(attempt),
@@ -95,7 +96,7 @@ async fn serve(
         return Err(ProxyError::CallerLeft.into());
     }
 
-    let mut outbound = worker.outbound(stream, buffer, Some(head), observation.request_id());
+    let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), observation.request_id());
     match route.by {
         Answerer::Proxy(call) => {
             let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
@@ -204,12 +205,12 @@ async fn refuse(
     error: &ProxyError,
     observation: &mut Observation<'_>,
 ) -> After {
-    let Connection { stream, peer, head, inbound, buffer, .. } = connection;
+    let Connection { stream, peer, head, inbound, buffer, alarm, .. } = connection;
     tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
     observation.complete(problem.status, error.outcome());
     let whole_head = inbound.has_head().then_some(&*head);
-    let mut outbound = worker.outbound(stream, buffer, whole_head, observation.request_id());
+    let mut outbound = worker.outbound(stream, alarm, buffer, whole_head, observation.request_id());
     // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.
     outbound.to_head |= head.bytes.starts_with(b"HEAD ");
     // What is left of an unread body would be taken for the next request.
@@ -228,12 +229,14 @@ impl Worker {
     pub(super) fn outbound<'a>(
         &'a self,
         stream: &'a mut Stream,
+        alarm: &'a mut Alarm,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
         request_id: Option<RequestId>,
     ) -> Outbound<'a> {
         Outbound {
             stream,
+            alarm,
             buffer,
             version: head.map_or_else(Default::default, |head| head.read.version()),
             to_head: head.is_some_and(|head| head.read.method(&head.bytes) == "HEAD"),
@@ -241,7 +244,7 @@ impl Worker {
             draining: &self.draining,
             environment: self.proxy.guards.environment(),
             patience: self.proxy.timeouts.body_idle,
-            date: self.proxy.clock.wall(),
+            clock: &self.proxy.clock,
             remaining: None,
             penalty: None,
             request_id,

@@ -6,6 +6,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use crate::{
+    clock::{Alarm, Clock},
     downstream::Stream,
     http1::Version,
     proxy::{
@@ -24,9 +25,11 @@ pub(crate) async fn pass_on(
     version: Version,
     to_head: bool,
 ) -> Option<bool> {
-    let (draining, mut buffer) = (Draining::default(), Vec::new());
+    let (draining, clock) = (Draining::default(), Clock::simulated(Timestamp::UNIX_EPOCH));
+    let (mut alarm, mut buffer) = (Alarm::default(), Vec::new());
     let mut outbound = Outbound {
         stream,
+        alarm: &mut alarm,
         buffer: &mut buffer,
         version,
         to_head,
@@ -34,7 +37,7 @@ pub(crate) async fn pass_on(
         draining: &draining,
         environment: "demo",
         patience: Duration::from_secs(30),
-        date: Timestamp::UNIX_EPOCH,
+        clock: &clock,
         request_id: None,
         remaining: Some(1),
         penalty: None,

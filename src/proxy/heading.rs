@@ -8,7 +8,7 @@ use crate::{idempotency::Kept, upstream::Answer};
 pub(super) trait Heading {
     fn status(&self) -> StatusCode;
     fn reason(&self) -> &[u8];
-    fn for_each_field(&self, show: impl FnMut(&str, &[u8]));
+    fn for_each_field(&self, show: impl FnMut(&[u8], &[u8]));
 }
 
 impl Heading for Answer {
@@ -20,7 +20,7 @@ impl Heading for Answer {
         Self::reason(self)
     }
 
-    fn for_each_field(&self, show: impl FnMut(&str, &[u8])) {
+    fn for_each_field(&self, show: impl FnMut(&[u8], &[u8])) {
         Self::for_each_field(self, show);
     }
 }
@@ -34,8 +34,8 @@ impl Heading for Kept {
         Self::reason(self)
     }
 
-    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
-        self.fields().for_each(|(name, value)| show(name, value));
+    fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
+        self.fields().for_each(|(name, value)| show(name.as_bytes(), value));
     }
 }
 
@@ -49,11 +49,11 @@ impl Heading for (&Kept, bool) {
         self.0.reason()
     }
 
-    fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+    fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
         let (kept, is_replayed) = *self;
-        kept.fields().for_each(|(name, value)| show(name, value));
+        kept.fields().for_each(|(name, value)| show(name.as_bytes(), value));
         if is_replayed {
-            show("Idempotency-Replayed", b"true");
+            show(b"Idempotency-Replayed", b"true");
         }
     }
 }

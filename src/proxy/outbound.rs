@@ -3,11 +3,12 @@
 use std::{io, io::Write as _, time::Duration};
 
 use http::StatusCode;
-use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     audit::RequestId,
+    clock::{Alarm, Clock},
     downstream::Stream,
     http1::Version,
     idempotency::Kept,
@@ -23,6 +24,7 @@ use crate::{
 /// How answers on one connection are written.
 pub(super) struct Outbound<'a> {
     pub(super) stream: &'a mut Stream,
+    pub(super) alarm: &'a mut Alarm,
     pub(super) buffer: &'a mut Vec<u8>,
     pub(super) version: Version,
     /// Whether the answer is to a HEAD request, which has none of its body.
@@ -35,8 +37,8 @@ pub(super) struct Outbound<'a> {
     pub(super) environment: &'static str,
     /// How long the caller may take none of it.
     pub(super) patience: Duration,
-    /// What the wall clock shows.
-    pub(super) date: Timestamp,
+    /// For the date of what upstream has not dated.
+    pub(super) clock: &'a Clock,
     /// What ordinary requests may still be sent, if there is a limit.
     pub(super) remaining: Option<u64>,
     /// What upstream's answer says in its body that its status does not.
@@ -191,14 +193,14 @@ impl Outbound<'_> {
         self.status_line(answer.status().as_u16(), answer.reason());
         let mut has_date = false;
         answer.for_each_field(|name, value| {
-            has_date |= name.eq_ignore_ascii_case("date");
+            has_date |= name.eq_ignore_ascii_case(b"date");
             field(self.buffer, name, value);
         });
         if !has_date {
             self.date();
         }
         if let Some(remaining) = self.remaining {
-            let _ = write!(self.buffer, "X-Proxy-Budget-Remaining: {remaining}\r\n");
+            self.number(BUDGET_REMAINING, remaining);
         }
         if let Some(Penalty { wait, captcha }) = self.penalty {
             let kind = if captcha { "captcha" } else { "ticket" };
@@ -211,16 +213,13 @@ impl Outbound<'_> {
             field(self.buffer, OUTCOME, ANSWERED);
         }
         self.request_id();
-        // Writing to a Vec cannot fail.
-        let _ = match length {
-            Length::Bodiless(Some(length)) | Length::Known(length) => {
-                write!(self.buffer, "Content-Length: {length}\r\n")
-            }
+        match length {
+            Length::Bodiless(Some(length)) | Length::Known(length) => self.number(CONTENT_LENGTH, length),
             Length::Unknown if delimited == Delimited::Chunks => {
-                write!(self.buffer, "Transfer-Encoding: chunked\r\n")
+                field(self.buffer, b"Transfer-Encoding", b"chunked");
             }
-            Length::Bodiless(None) | Length::Unknown => Ok(()),
-        };
+            Length::Bodiless(None) | Length::Unknown => {}
+        }
         self.end_of_head(keep_alive);
     }
 
@@ -232,13 +231,13 @@ impl Outbound<'_> {
         field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
         self.request_id();
         if let Some(seconds) = problem.retry_after {
-            field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
+            self.number(b"Retry-After", seconds);
         }
         if let Some(allow) = problem.allow {
-            field(self.buffer, "Allow", allow.as_bytes());
+            field(self.buffer, b"Allow", allow.as_bytes());
         }
         if let Some(challenge) = problem.challenge {
-            field(self.buffer, "WWW-Authenticate", challenge.as_bytes());
+            field(self.buffer, b"WWW-Authenticate", challenge.as_bytes());
         }
         self.own_body("application/problem+json", &problem.to_json()).await
     }
@@ -254,9 +253,9 @@ impl Outbound<'_> {
         self.keep_alive &= !self.draining.has_begun();
         self.date();
         field(self.buffer, ENVIRONMENT, self.environment.as_bytes());
-        field(self.buffer, "Content-Type", content_type.as_bytes());
-        field(self.buffer, "Cache-Control", b"no-store");
-        field(self.buffer, "Content-Length", body.len().to_string().as_bytes());
+        field(self.buffer, b"Content-Type", content_type.as_bytes());
+        field(self.buffer, b"Cache-Control", b"no-store");
+        self.number(CONTENT_LENGTH, body.len() as u64);
         self.end_of_head(self.keep_alive);
         if !self.to_head {
             self.buffer.extend_from_slice(body);
@@ -266,15 +265,21 @@ impl Outbound<'_> {
 
     fn status_line(&mut self, status: u16, reason: &[u8]) {
         // RFC 9110 §2.5: our own version, whatever the request's.
-        let _ = write!(self.buffer, "HTTP/1.1 {status} ");
+        self.buffer.extend_from_slice(b"HTTP/1.1 ");
+        self.buffer.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+        self.buffer.push(b' ');
         self.buffer.extend_from_slice(reason);
         self.buffer.extend_from_slice(b"\r\n");
     }
 
+    fn number(&mut self, name: &[u8], number: u64) {
+        field(self.buffer, name, itoa::Buffer::new().format(number).as_bytes());
+    }
+
     /// RFC 9110 §6.6.1.
     fn date(&mut self) {
-        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.date) {
-            field(self.buffer, "Date", date.as_bytes());
+        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.clock.wall()) {
+            field(self.buffer, b"Date", date.as_bytes());
         }
     }
 
@@ -288,9 +293,9 @@ impl Outbound<'_> {
 
     fn end_of_head(&mut self, keep_alive: bool) {
         match (keep_alive, self.version) {
-            (false, _) => field(self.buffer, "Connection", b"close"),
+            (false, _) => field(self.buffer, b"Connection", b"close"),
             // RFC 9112 §9.3: HTTP/1.0 closes unless told otherwise.
-            (true, Version::Http10) => field(self.buffer, "Connection", b"keep-alive"),
+            (true, Version::Http10) => field(self.buffer, b"Connection", b"keep-alive"),
             (true, Version::Http11) => {}
         }
         self.buffer.extend_from_slice(b"\r\n");
@@ -311,14 +316,15 @@ impl Outbound<'_> {
     async fn flush(&mut self) -> Result<(), Cut> {
         let mut rest = &self.buffer[..];
         while !rest.is_empty() && !self.is_broken {
-            let written = timeout(self.patience, self.stream.write(rest)).await;
+            let written = self.alarm.within(self.patience, self.stream.write(rest)).await;
             match written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(0) | Err(_) => self.is_broken = true,
                 Ok(written) => rest = &rest[written..],
             }
         }
         if self.stream.must_be_flushed() && !self.is_broken {
-            self.is_broken = !matches!(timeout(self.patience, self.stream.flush()).await, Ok(Ok(())));
+            let flushed = self.alarm.within(self.patience, self.stream.flush()).await;
+            self.is_broken = !matches!(flushed, Ok(Ok(())));
         }
         if self.is_broken { Err(Cut::Caller) } else { Ok(()) }
     }
@@ -333,13 +339,15 @@ fn might_be_ours(status: StatusCode) -> bool {
     )
 }
 
-const ENVIRONMENT: &str = "X-Proxy-Environment";
-const OUTCOME: &str = "X-Proxy-Outcome";
+const BUDGET_REMAINING: &[u8] = b"X-Proxy-Budget-Remaining";
+const CONTENT_LENGTH: &[u8] = b"Content-Length";
+const ENVIRONMENT: &[u8] = b"X-Proxy-Environment";
+const OUTCOME: &[u8] = b"X-Proxy-Outcome";
 const REQUEST_ID: &str = "X-Proxy-Request-Id";
 const ANSWERED: &[u8] = b"answered";
 
-fn field(buffer: &mut Vec<u8>, name: &str, value: &[u8]) {
-    buffer.extend_from_slice(name.as_bytes());
+fn field(buffer: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    buffer.extend_from_slice(name);
     buffer.extend_from_slice(b": ");
     buffer.extend_from_slice(value);
     buffer.extend_from_slice(b"\r\n");

@@ -11,10 +11,11 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
-    time::{Instant, timeout, timeout_at},
+    time::Instant,
 };
 
 use crate::{
+    clock::Alarm,
     http1::{BadResponse, BodyDecoder, Fields, Framing, HeadScanner, ResponseHead, Scanned},
     hygiene::Encoded,
     upstream::{Failure, Sent, Timeouts, UpstreamError, connect::Stream},
@@ -23,6 +24,8 @@ use crate::{
 /// A connection, and what has been read from it.
 pub(super) struct Http1 {
     stream: Stream,
+    /// Bounds every wait for upstream.
+    alarm: Alarm,
     /// Bytes read; those before `start` are done with. A head stays where it is until the exchange ends, since
     /// `head` points into it.
     inbox: Vec<u8>,
@@ -51,6 +54,7 @@ impl Http1 {
     pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
+            alarm: Alarm::default(),
             inbox: Vec::new(),
             start: 0,
             data: 0..0,
@@ -97,7 +101,7 @@ impl Http1 {
             }
             self.stream.flush().await
         };
-        let error = match timeout(timeouts.response_head, write).await {
+        let error = match self.alarm.within(timeouts.response_head, write).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => UpstreamError::Write(error),
             Err(_) => UpstreamError::WriteTimeout,
@@ -109,8 +113,7 @@ impl Http1 {
 
     /// Reads the next head: an interim one, or the answer itself. Not cancel safe.
     pub(super) async fn read_head(&mut self, limit: usize, deadline: Instant) -> Result<(), UpstreamError> {
-        let read = timeout_at(deadline, self.read_whole_head(limit));
-        self.head_len = read.await.map_err(|_| UpstreamError::HeadTimeout)??;
+        self.head_len = self.read_whole_head(limit, deadline).await?;
         self.head.read(&self.inbox[..self.head_len], self.to_head)?;
         self.has_answered = true;
         self.start = self.head_len;
@@ -118,7 +121,7 @@ impl Http1 {
         Ok(())
     }
 
-    async fn read_whole_head(&mut self, limit: usize) -> Result<usize, UpstreamError> {
+    async fn read_whole_head(&mut self, limit: usize, deadline: Instant) -> Result<usize, UpstreamError> {
         // What an interim head left behind starts the next one.
         self.inbox.drain(..self.start);
         self.start = 0;
@@ -131,7 +134,8 @@ impl Http1 {
                 Scanned::BareLf => return Err(BadResponse::Malformed.into()),
             }
             let began = self.has_answered || !self.inbox.is_empty();
-            match self.fill().await {
+            let read = self.alarm.until(deadline, fill(&mut self.stream, &mut self.inbox)).await;
+            match read.map_err(|_| UpstreamError::HeadTimeout)? {
                 // A reset before a byte of the answer means the same as a close.
                 Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
                 Ok(0) => return Err(UpstreamError::Truncated),
@@ -177,8 +181,7 @@ impl Http1 {
             self.start = 0;
             self.data = 0..0;
             self.head_len = 0;
-            let read = timeout(timeouts.body_idle, self.fill()).await;
-            if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
+            if self.fill(timeouts).await? == 0 {
                 let proper = self.decoder.may_end_with_connection();
                 return if proper { Ok(false) } else { Err(UpstreamError::Truncated) };
             }
@@ -194,8 +197,7 @@ impl Http1 {
         while let Some(whole) = whole
             && self.inbox.len() - self.start < whole
         {
-            let read = timeout(timeouts.body_idle, self.fill()).await;
-            if read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)? == 0 {
+            if self.fill(timeouts).await? == 0 {
                 return Err(UpstreamError::Truncated);
             }
         }
@@ -236,13 +238,19 @@ impl Http1 {
         self.head_len = 0;
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
-        let room = if self.inbox.capacity() == 0 { FIRST_READ } else { READ };
-        if self.inbox.capacity() - self.inbox.len() < room / 2 {
-            self.inbox.reserve(room);
-        }
-        self.stream.read_buf(&mut self.inbox).await
+    /// Reads more of a body.
+    async fn fill(&mut self, timeouts: &Timeouts) -> Result<usize, UpstreamError> {
+        let read = self.alarm.within(timeouts.body_idle, fill(&mut self.stream, &mut self.inbox)).await;
+        read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)
     }
+}
+
+async fn fill(stream: &mut Stream, inbox: &mut Vec<u8>) -> io::Result<usize> {
+    let room = if inbox.capacity() == 0 { FIRST_READ } else { READ };
+    if inbox.capacity() - inbox.len() < room / 2 {
+        inbox.reserve(room);
+    }
+    stream.read_buf(inbox).await
 }
 
 /// Most answers fit.

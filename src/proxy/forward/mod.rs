@@ -1,6 +1,10 @@
 //! Sending one request, learning from its answer what it says of the session, and the one second try.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -181,8 +185,8 @@ async fn answer_to(
     asker: &mut impl Asker,
     departure: &mut Departure<'_, '_>,
 ) -> Result<Answer, Stop> {
-    let mut answer = awaited(departure.send(request), effect, asker).await?;
-    while awaited(answer.head(), effect, asker).await? == upstream::Head::Interim {
+    let mut answer = awaited(pin!(departure.send(request)), effect, asker).await?;
+    while awaited(pin!(answer.head()), effect, asker).await? == upstream::Head::Interim {
         asker.interim(&answer).await;
     }
     Ok(answer)
@@ -190,7 +194,8 @@ async fn answer_to(
 
 /// Waits for upstream; with a `read`, only for as long as somebody is there to be answered.
 async fn awaited<T>(
-    upstream: impl Future<Output = Result<T, Failure>>,
+    // Pinned where it was made: what is as large as this costs more to move than to poll.
+    upstream: Pin<&mut impl Future<Output = Result<T, Failure>>>,
     effect: Effect,
     asker: &impl Asker,
 ) -> Result<T, Stop> {

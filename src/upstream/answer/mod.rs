@@ -158,18 +158,18 @@ impl Answer {
     }
 
     /// Shows every field that may cross to the caller, in the order they came.
-    pub fn for_each_field(&self, mut show: impl FnMut(&str, &[u8])) {
+    pub fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
         match &self.transport {
             Transport::Http1(connection) => {
                 let fields = connection.fields();
-                for (name, value) in fields.iter().filter(|(name, _)| crosses_downstream(name, &fields)) {
+                for (name, value) in fields.raw().filter(|(name, _)| crosses_downstream(name, &fields)) {
                     show(name, value);
                 }
             }
             Transport::Http2(answer) => {
                 for (name, value) in answer.response.headers() {
-                    if may_be_answered(name.as_str()) {
-                        show(name.as_str(), value.as_bytes());
+                    if may_be_answered(name.as_ref()) {
+                        show(name.as_ref(), value.as_bytes());
                     }
                 }
             }
@@ -293,7 +293,7 @@ impl Answer {
     }
 
     /// Shows every trailer field that may cross, once the body has ended.
-    pub fn for_each_trailer(&self, mut show: impl FnMut(&str, &[u8])) {
+    pub fn for_each_trailer(&self, mut show: impl FnMut(&[u8], &[u8])) {
         match &self.transport {
             Transport::Http1(connection) => {
                 for line in connection.trailers().split(|&byte| byte == b'\n') {
@@ -304,8 +304,8 @@ impl Answer {
             }
             Transport::Http2(answer) => {
                 for (name, value) in answer.trailers().into_iter().flatten() {
-                    if may_be_trailed(name.as_str()) {
-                        show(name.as_str(), value.as_bytes());
+                    if may_be_trailed(name.as_ref()) {
+                        show(name.as_ref(), value.as_bytes());
                     }
                 }
             }
@@ -326,13 +326,11 @@ impl Answer {
 }
 
 /// A trailer line that is well formed and may cross (RFC 9110 §6.5.1: the rest is discarded).
-fn trailer(line: &[u8]) -> Option<(&str, &[u8])> {
+fn trailer(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(b"\r")?;
     let (name, value) = line.split_at_checked(line.iter().position(|&byte| byte == b':')?)?;
-    let name =
-        str::from_utf8(name).ok().filter(|name| http::HeaderName::from_bytes(name.as_bytes()).is_ok())?;
     let value = value[1..].trim_ascii();
-    let clean = http::HeaderValue::from_bytes(value).is_ok();
+    let clean = http::HeaderName::from_bytes(name).is_ok() && http::HeaderValue::from_bytes(value).is_ok();
     (clean && may_be_trailed(name)).then_some((name, value))
 }
 

@@ -1,0 +1,114 @@
+//! A bound on waits that follow one another, for the price of a comparison.
+
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Bounds one wait after another on the same connection.
+///
+/// A timer of its own for each wait would be put into the runtime's wheel and taken out again twice a request. This one
+/// stays in: it is left where it is as long as it rings no later than the wait at hand must end, and looks at the clock
+/// when it rings. What rings too early costs one wake-up.
+#[derive(Debug, Default)]
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
+
+/// The wait took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl Alarm {
+    /// Waits for `future`, for at most `patience`. The clock is read only where there is something to wait for. Cancel
+    /// safe if `future` is.
+    ///
+    /// # Errors
+    /// When it took longer.
+    pub async fn within<T>(
+        &mut self,
+        patience: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, TooLong> {
+        let mut deadline = None;
+        self.bounded(move || *deadline.get_or_insert_with(|| Instant::now() + patience), future).await
+    }
+
+    /// Waits for `future`, until `deadline` at most. Cancel safe if `future` is.
+    ///
+    /// # Errors
+    /// When it took longer.
+    pub async fn until<T>(
+        &mut self,
+        deadline: Instant,
+        future: impl Future<Output = T>,
+    ) -> Result<T, TooLong> {
+        self.bounded(|| deadline, future).await
+    }
+
+    async fn bounded<T>(
+        &mut self,
+        mut deadline: impl FnMut() -> Instant,
+        future: impl Future<Output = T>,
+    ) -> Result<T, TooLong> {
+        tokio::pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            let deadline = deadline();
+            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if sleep.deadline() > deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            while sleep.as_mut().poll(cx).is_ready() {
+                if sleep.deadline() >= deadline {
+                    return Poll::Ready(Err(TooLong));
+                }
+                sleep.as_mut().reset(deadline);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(75);
+    const SHORT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn each_wait_has_its_own_bound_whatever_the_one_before_was() {
+        let mut alarm = Alarm::default();
+        for patience in [LONG, SHORT, LONG, LONG, SHORT, Duration::ZERO, SHORT] {
+            let begun = Instant::now();
+            assert_eq!(alarm.within(patience, tokio::time::sleep(patience / 2)).await, Ok(()));
+            let waited = begun.elapsed();
+            assert!(waited <= patience / 2 + Duration::from_millis(1), "{waited:?} of {patience:?}");
+
+            let begun = Instant::now();
+            assert_eq!(alarm.within(patience, pending::<()>()).await, Err(TooLong));
+            let waited = begun.elapsed();
+            assert!((patience..=patience + Duration::from_millis(1)).contains(&waited), "{waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_rang_between_two_waits_ends_neither() {
+        let mut alarm = Alarm::default();
+        assert_eq!(alarm.within(SHORT, tokio::time::sleep(SHORT / 2)).await, Ok(()));
+        advance(LONG).await;
+        let begun = Instant::now();
+        assert_eq!(alarm.until(begun + LONG, pending::<()>()).await, Err(TooLong));
+        assert!(begun.elapsed() >= LONG);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_at_once_is_taken_though_it_is_too_late() {
+        assert_eq!(Alarm::default().until(Instant::now() - SHORT, async { 1 }).await, Ok(1));
+    }
+}

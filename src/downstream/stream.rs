@@ -1,6 +1,7 @@
 //! Bytes to and from one peer, whatever they travel by.
 
 use std::{
+    future::poll_fn,
     io,
     mem::MaybeUninit,
     net::IpAddr,
@@ -31,13 +32,18 @@ impl Stream {
     /// Waits until a read will not: until there are bytes, an end or an error. Takes no memory meanwhile. Over TLS a
     /// read may still wait then, for the rest of a record. Cancel safe.
     pub async fn readable(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_readable(cx)).await
+    }
+
+    /// Takes the one place that a socket has for whoever reads it, which costs less than to queue among those who wait.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(tcp) => tcp.readable().await,
-            Self::Unix(unix) => unix.readable().await,
+            Self::Tcp(tcp) => tcp.poll_read_ready(cx),
+            Self::Unix(unix) => unix.poll_read_ready(cx),
             Self::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
                 // What was decrypted with the last record is in no socket any more.
-                if session.wants_read() { tcp.readable().await } else { Ok(()) }
+                if session.wants_read() { tcp.poll_read_ready(cx) } else { Poll::Ready(Ok(())) }
             }
         }
     }
@@ -89,6 +95,8 @@ impl Stream {
 
     /// Waits until the peer has reset the connection, and so will read nothing more from it. Cancel safe.
     pub async fn until_reset(&self) {
+        // With a reset there is an end to read.
+        let _ = self.readable().await;
         loop {
             let ready = match self {
                 Self::Tcp(tcp) => tcp.ready(Interest::ERROR).await,

@@ -197,7 +197,8 @@ fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
 
 /// Every `Connection` line counts, not just the first.
 fn is_connection_option(name: &[u8], fields: &Fields<'_>) -> bool {
-    fields.have_options() && fields.all("connection").flat_map(list_members).any(|option| option.eq_ignore_ascii_case(name))
+    fields.have_options()
+        && fields.all("connection").flat_map(list_members).any(|option| option.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

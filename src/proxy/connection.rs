@@ -1,6 +1,10 @@
 //! One downstream connection, from request to request until it ends.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -44,7 +48,8 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     };
     let Some((stream, peer)) = opened else { return };
     let mut connection = Connection::new(stream, peer);
-    while connection.is_called(&worker).await {
+    let mut draining = pin!(worker.draining.begun());
+    while connection.is_called(&worker, draining.as_mut()).await {
         connection.is_busy = true;
         match exchange(&worker, &mut connection).await {
             After::KeepAlive => connection.rest(),
@@ -83,12 +88,15 @@ impl Connection {
     }
 
     /// Waits for the first byte of a request; `false` if there will be none.
-    async fn is_called(&mut self, worker: &Worker) -> bool {
+    async fn is_called(&mut self, worker: &Worker, draining: Pin<&mut impl Future<Output = ()>>) -> bool {
         let Self { inbound, stream, alarm, .. } = self;
-        tokio::select! {
-            biased;
-            began = alarm.within(worker.proxy.timeouts.keep_alive, inbound.begin(stream)) => return began == Ok(true),
-            () = worker.draining.begun() => {}
+        {
+            let begun = pin!(inbound.begin(stream));
+            tokio::select! {
+                biased;
+                began = alarm.within(worker.proxy.timeouts.keep_alive, begun) => return began == Ok(true),
+                () = draining => {}
+            }
         }
         // A request that was there first is still served; of a new connection the runtime does not know what has
         // arrived before it has looked once.

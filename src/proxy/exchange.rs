@@ -43,7 +43,7 @@ pub(super) async fn exchange(worker: &Worker, connection: &mut Connection) -> Af
     match serve(worker, connection, &mut observation).await {
         Ok(after) => after,
         Err(Stop::Gone) => After::Abort,
-        Err(Stop::Error(error)) => refuse(worker, connection, &error, &mut observation).await,
+        Err(Stop::Error(error)) => Box::pin(refuse(worker, connection, &error, &mut observation)).await,
     }
 }
 
@@ -62,7 +62,9 @@ async fn serve(
     observation.is_by(caller.clone());
     let route = Route::of(&head.read, &head.bytes, proxy.api, &proxy.endpoints, &proxy.content_types)?;
     observation.is_for(route.endpoint);
-    inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
+    if !inbound.is_whole() {
+        inbound.read_body(stream, head, &proxy.limits, &proxy.buffered, &proxy.timeouts).await?;
+    }
     observation.is_read();
     observation.concerns(proxy.audit.entry(Asked {
         endpoint: route.endpoint,
@@ -88,7 +90,7 @@ async fn serve(
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit(route.endpoint)?;
-    let waited = worker.wait_for_token().await?;
+    let (waited, generation) = worker.wait_for_token().await?;
     observation.was_elsewhere(waited);
     // Whoever gave up meanwhile may have looked, and ordered again. A caller that has only closed its half cannot
     // be told from one that has left; for one that had to wait, that is reason enough.
@@ -103,7 +105,7 @@ async fn serve(
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
-            let fare = proxy.budget.spend(caller.name(), route.endpoint, worker.token()?.generation)?;
+            let fare = proxy.budget.spend(caller.name(), route.endpoint, generation)?;
             // Before a byte of it leaves.
             observation.begin().await?;
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();
@@ -143,7 +145,7 @@ async fn pass_on(
     let status = answer.status();
     observation.reads(&answer);
     let passed = match attempt {
-        Some(attempt) => keyed::pass_on(worker, &mut answer, attempt, outbound, observation).await,
+        Some(attempt) => Box::pin(keyed::pass_on(worker, &mut answer, attempt, outbound, observation)).await,
         None => stream_back(&mut answer, outbound, observation).await,
     };
     Ok(match passed {

@@ -250,7 +250,8 @@ impl Observation<'_> {
     /// Writes down that it begins, if it is to be written down. Cancel safe.
     pub(super) async fn begin(&mut self) -> Result<(), NotRecorded> {
         match &mut self.entry {
-            Some(entry) => entry.begin().await,
+            // Boxed: few requests are written down, and every connection would else keep room for it.
+            Some(entry) => Box::pin(entry.begin()).await,
             None => Ok(()),
         }
     }

@@ -71,7 +71,7 @@ pub use route::Api;
 
 use crate::{
     audit::AuditLog,
-    auth::{Current, Reader},
+    auth::{Current, Generation, Reader},
     budget::Budget,
     callers::Callers,
     clock::Clock,
@@ -193,14 +193,14 @@ impl Worker {
         self.proxy.session.current().ok_or_else(|| self.no_token())
     }
 
-    /// Waits for a session, and says for how long.
-    async fn wait_for_token(&self) -> Result<Duration, ProxyError> {
-        if self.proxy.session.current().is_some() {
-            return Ok(Duration::ZERO);
+    /// Waits for a session; says for how long, and which it is.
+    async fn wait_for_token(&self) -> Result<(Duration, Generation), ProxyError> {
+        if let Some(session) = self.proxy.session.current() {
+            return Ok((Duration::ZERO, session.generation));
         }
         let begun = Instant::now();
-        let session = self.proxy.session.wait(self.proxy.timeouts.token).await;
-        session.map(|_| begun.elapsed()).ok_or_else(|| self.no_token())
+        let session = Box::pin(self.proxy.session.wait(self.proxy.timeouts.token)).await;
+        session.map(|session| (begun.elapsed(), session.generation)).ok_or_else(|| self.no_token())
     }
 
     fn no_token(&self) -> ProxyError {

@@ -1,6 +1,6 @@
 //! Writing one answer: upstream's, streamed with back-pressure, or our own.
 
-use std::{io, io::Write as _, time::Duration};
+use std::{io, io::Write as _, pin::pin, time::Duration};
 
 use http::StatusCode;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -316,7 +316,7 @@ impl Outbound<'_> {
     async fn flush(&mut self) -> Result<(), Cut> {
         let mut rest = &self.buffer[..];
         while !rest.is_empty() && !self.is_broken {
-            let written = self.alarm.within(self.patience, self.stream.write(rest)).await;
+            let written = self.alarm.within(self.patience, pin!(self.stream.write(rest))).await;
             match written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(0) | Err(_) => self.is_broken = true,
                 Ok(written) => rest = &rest[written..],

@@ -4,13 +4,13 @@
 //! paths are case-insensitive, so the path alone decides. The table is `endpoints.csv`, made from the official
 //! API description and what public clients call beside it.
 
-use std::cmp::Ordering;
-
 /// The table, parsed once at start. Lookups allocate nothing.
 #[derive(Debug)]
 pub struct Endpoints {
-    /// Sorted by [`by_length_then_letters`].
+    /// By [`Endpoint::index`].
     known: Vec<Endpoint>,
+    /// Where each path is among them, from the place that its hash names onwards; at least half of it is empty.
+    places: Vec<Option<u16>>,
     other: Endpoint,
 }
 
@@ -73,22 +73,34 @@ impl Endpoints {
             .skip(1)
             .map(|row| Endpoint::parse(row).expect("every row of the compiled-in table parses"))
             .collect();
-        known.sort_unstable_by(|a, b| by_length_then_letters(a.path, b.path));
+        known.sort_unstable_by_key(|endpoint| endpoint.path);
+        let mut places = vec![None; (2 * known.len()).next_power_of_two()];
         for (index, endpoint) in known.iter_mut().enumerate() {
             endpoint.index = index;
+            let mut place = place_of(endpoint.path);
+            while places[place % places.len()].is_some() {
+                place += 1;
+            }
+            let length = places.len();
+            places[place % length] = Some(u16::try_from(index).expect("the table has fewer rows"));
         }
         let other =
             Endpoint { path: "", operation: OTHER, effect: Effect::Order, relief: false, index: known.len() };
-        Self { known, other }
+        Self { known, places, other }
     }
 
     /// The endpoint at `path`, which is normalised and below `/v1`, with its leading slash and in any case
     /// (`/order/placeOrder`). What the table does not know is [`OTHER`], and counts as an order.
     pub fn find(&self, path: &str) -> &Endpoint {
-        match self.known.binary_search_by(|known| by_length_then_letters(known.path, path)) {
-            Ok(index) => &self.known[index],
-            Err(_) => &self.other,
+        let mut place = place_of(path);
+        while let Some(index) = self.places[place % self.places.len()] {
+            let known = &self.known[usize::from(index)];
+            if known.path.eq_ignore_ascii_case(path) {
+                return known;
+            }
+            place += 1;
         }
+        &self.other
     }
 
     /// What stands for every path that the table does not know: [`OTHER`].
@@ -129,12 +141,13 @@ impl Endpoint {
     }
 }
 
-/// Length first: it settles most comparisons without looking at a letter.
-fn by_length_then_letters(a: &str, b: &str) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| {
-        let lower = |byte: u8| byte.to_ascii_lowercase();
-        a.bytes().map(lower).cmp(b.bytes().map(lower))
-    })
+/// A hash of a path, whatever its case (FNV-1a). What callers send does not change the table, so none of them can make
+/// it slow.
+fn place_of(path: &str) -> usize {
+    let hash = path.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+    });
+    hash as usize
 }
 
 /// The operation of every path that the table does not hold.

@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     io,
     ops::Range,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
@@ -95,13 +95,11 @@ impl Http1 {
         self.inbox.clear();
         self.start = 0;
         self.data = 0..0;
-        let write = async {
-            for part in request.parts() {
-                self.stream.write_all(part).await?;
-            }
-            self.stream.flush().await
+        let written = {
+            let write = pin!(write(&mut self.stream, request));
+            self.alarm.within(timeouts.response_head, write).await
         };
-        let error = match self.alarm.within(timeouts.response_head, write).await {
+        let error = match written {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => UpstreamError::Write(error),
             Err(_) => UpstreamError::WriteTimeout,
@@ -134,7 +132,7 @@ impl Http1 {
                 Scanned::BareLf => return Err(BadResponse::Malformed.into()),
             }
             let began = self.has_answered || !self.inbox.is_empty();
-            let read = self.alarm.until(deadline, fill(&mut self.stream, &mut self.inbox)).await;
+            let read = self.alarm.until(deadline, pin!(fill(&mut self.stream, &mut self.inbox))).await;
             match read.map_err(|_| UpstreamError::HeadTimeout)? {
                 // A reset before a byte of the answer means the same as a close.
                 Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
@@ -240,9 +238,16 @@ impl Http1 {
 
     /// Reads more of a body.
     async fn fill(&mut self, timeouts: &Timeouts) -> Result<usize, UpstreamError> {
-        let read = self.alarm.within(timeouts.body_idle, fill(&mut self.stream, &mut self.inbox)).await;
+        let read = self.alarm.within(timeouts.body_idle, pin!(fill(&mut self.stream, &mut self.inbox))).await;
         read.map_err(|_| UpstreamError::BodyTimeout)?.map_err(UpstreamError::Read)
     }
+}
+
+async fn write(stream: &mut Stream, request: &Encoded<'_>) -> io::Result<()> {
+    for part in request.parts() {
+        stream.write_all(part).await?;
+    }
+    stream.flush().await
 }
 
 async fn fill(stream: &mut Stream, inbox: &mut Vec<u8>) -> io::Result<usize> {

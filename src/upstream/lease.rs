@@ -52,8 +52,8 @@ impl Lease {
     }
 
     /// Whether it leads to `origin`: the one may move between the lease and the token that is then current.
-    pub fn leads_to(&self, origin: &Origin) -> bool {
-        *self.origin == *origin
+    pub fn leads_to(&self, origin: &Arc<Origin>) -> bool {
+        Arc::ptr_eq(&self.origin, origin) || self.origin == *origin
     }
 
     /// Puts the request into the form that this connection sends, using `wire` as scratch space.
@@ -111,7 +111,8 @@ impl Prepared<'_> {
         let (mut connection, request) = match form {
             Form::Http1(connection, request) => (connection, request),
             Form::Http2(mut sender, request, gate) => {
-                let answered = http2::send(&mut sender, *request, gate, upstream.timeouts()).await?;
+                let sent = http2::send(&mut sender, *request, gate, upstream.timeouts());
+                let answered = Box::pin(sent).await?;
                 return Ok(Answer::http2(upstream, origin, answered, bearer));
             }
         };
@@ -125,7 +126,7 @@ impl Prepared<'_> {
         // A server may refuse a request before it has read it all, and close: its answer is then worth more than
         // our broken pipe (RFC 9112 §9.5).
         let mut answer = Answer::awaited(upstream, origin, connection, counted, bearer);
-        match answer.head().await {
+        match Box::pin(answer.head()).await {
             Ok(answer::Head::Final) => Ok(answer),
             Ok(answer::Head::Interim) | Err(_) => Err(failure),
         }

@@ -49,7 +49,8 @@ pub(super) async fn forward(
         Err(missed) if missed.may_repeat(outgoing.endpoint.effect) => Choice::Fresh,
         Ok(_) | Err(_) => return first.map(|tried| tried.answer).map_err(|missed| missed.error),
     };
-    let second = attempt(worker, outgoing, choice, wire, asker, departure).await;
+    // Boxed: what every connection would else keep room for.
+    let second = Box::pin(attempt(worker, outgoing, choice, wire, asker, departure)).await;
     match (first, second) {
         // What the first try is known to have done outweighs what the second could not do.
         (_, Ok(tried)) | (Ok(tried), Err(_)) => Ok(tried.answer),
@@ -123,17 +124,23 @@ async fn attempt(
     departure: &mut Departure<'_, '_>,
 ) -> Result<Tried, Missed> {
     let (prepared, generation, origin, on_reused) = loop {
-        let origin = worker.token()?.origin.clone();
-        let lease = worker.upstream.lease(&origin, choice).await?;
-        let opened_in = lease.opened_in();
-        departure.observation().was_elsewhere(opened_in.unwrap_or_default());
-
-        // The token of this very moment, after the connection stands; and only over the way it was issued for.
         let session = worker.token()?;
+        let lease = worker.upstream.lease(&session.origin, choice).await?;
+        let opened_in = lease.opened_in();
+        // The token of this very moment, after the connection stands; and only over the way it was issued for. Where
+        // one stood already no time has passed.
+        let session = match opened_in {
+            None => session,
+            Some(took) => {
+                departure.observation().was_elsewhere(took);
+                worker.token()?
+            }
+        };
         if lease.leads_to(&session.origin) {
             // It may have waited for the token, or the connection; not a byte of it has left.
             worker.proxy.guards.still_passes(outgoing.endpoint)?;
             let request = outgoing.request.authorize(&session.bearer, &session.origin);
+            let origin = Arc::clone(&session.origin);
             break (lease.prepare(&request, wire)?, session.generation, origin, opened_in.is_none());
         }
     };

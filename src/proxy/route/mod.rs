@@ -6,6 +6,8 @@
 
 mod path;
 
+use memchr::memchr;
+
 use crate::{
     http1::{Framing, RequestHead, Version},
     tradovate::{Effect, Endpoint, Endpoints},
@@ -88,7 +90,7 @@ impl<'a> Route<'a> {
     ) -> Result<Self, Refusal> {
         stays_in_http(head, bytes)?;
         let target = origin_form(head, bytes)?;
-        let path = target.split('?').next().unwrap_or_default();
+        let path = &target[..memchr(b'?', target.as_bytes()).unwrap_or(target.len())];
         let has_one_reading = match api {
             Api::Tradovate => path::is_plain(path),
             Api::Other => path::has_one_reading(path),

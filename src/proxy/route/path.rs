@@ -5,9 +5,17 @@
 /// a path up as it stands, and a server behind may decode `%C5%BF` to a letter that Java compares as equal to `s`, or
 /// fold a full-width slash (`%EF%BC%8F`) to a plain one.
 pub(super) fn is_plain(path: &str) -> bool {
-    has_plain_segments(path)
-        && !path.split('/').any(|segment| segment.ends_with('.'))
-        && path.bytes().all(|byte| is_unreserved(byte) || byte == b'/')
+    let [b'/', rest @ ..] = path.as_bytes() else { return false };
+    let mut before = b'/';
+    for &byte in rest {
+        // No segment is empty, and none ends with a dot, so that none is `.` or `..`.
+        let is_plain = if byte == b'/' { !matches!(before, b'/' | b'.') } else { is_unreserved(byte) };
+        if !is_plain {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'.'
 }
 
 /// Whether no server could take `path` for another one, when nothing is known of the paths there are: as RFC 3986 §3.3
@@ -49,7 +57,7 @@ fn has_needed_bytes_only(path: &str) -> bool {
 
 /// RFC 3986 §2.3.
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// RFC 3986 §3.3, less `;`, which begins a parameter for some servers, and so what they leave out.

@@ -51,7 +51,8 @@ impl Accepted {
         match (socket, peer) {
             (Socket::Tls(stream, tls), Peer::Tcp(address)) => {
                 let tcp = TcpStream::from_std(stream).ok()?;
-                tls.handshake(tcp, address, patience).await
+                // Boxed: it is over soon, and every connection would else keep room for it as long as it lives.
+                Box::pin(tls.handshake(tcp, address, patience)).await
             }
             (socket, peer) => Some((plain(socket)?, peer)),
         }

@@ -17,21 +17,15 @@ use crate::{
     proxy::{
         ProxyError, Worker,
         exchange::{After, exchange},
-        inbound::{Head, Inbound},
+        workspace::Workspace,
     },
 };
 
-/// A caller's connection, and the buffers its requests use one after another.
+/// A caller's connection.
 pub(super) struct Connection {
     pub(super) stream: Stream,
     /// Who is at the other end.
     pub(super) peer: Peer,
-    pub(super) head: Head,
-    pub(super) inbound: Inbound,
-    /// What is being written to the caller.
-    pub(super) buffer: Vec<u8>,
-    /// What is being written to upstream.
-    pub(super) wire: Vec<u8>,
     /// Bounds every wait for the caller.
     pub(super) alarm: Alarm,
     /// Whether a request is being read or answered. Dropped then, the connection is reset.
@@ -49,13 +43,19 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Some((stream, peer)) = opened else { return };
     let mut connection = Connection::new(stream, peer);
     let mut draining = pin!(worker.draining.begun());
-    while connection.is_called(&worker, draining.as_mut()).await {
+    let mut begun = None;
+    loop {
+        if begun.is_none() {
+            begun = connection.called(&worker, draining.as_mut()).await;
+        }
+        let Some(mut workspace) = begun else { return };
         connection.is_busy = true;
-        match exchange(&worker, &mut connection).await {
-            After::KeepAlive => connection.rest(),
+        match exchange(&worker, &mut connection, &mut workspace).await {
+            After::KeepAlive => connection.is_busy = false,
             After::Close => return connection.close(LINGER).await,
             After::Abort => return,
         }
+        begun = worker.workspaces.take_back(workspace);
     }
 }
 
@@ -66,8 +66,9 @@ pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyE
     let peer = accepted.peer().clone();
     let Some(stream) = accepted.open_for_farewell() else { return };
     let mut connection = Connection::new(stream, peer);
-    let Connection { stream, alarm, buffer, .. } = &mut connection;
-    let mut outbound = worker.outbound(stream, alarm, buffer, None, None);
+    let Connection { stream, alarm, .. } = &mut connection;
+    let mut buffer = Vec::new();
+    let mut outbound = worker.outbound(stream, alarm, &mut buffer, None, None);
     if outbound.problem(&problem).await.is_ok() {
         connection.close(FAREWELL).await;
     }
@@ -75,55 +76,42 @@ pub(super) async fn turn_away(worker: &Worker, accepted: Accepted, error: ProxyE
 
 impl Connection {
     fn new(stream: Stream, peer: Peer) -> Self {
-        Self {
-            stream,
-            peer,
-            head: Head::default(),
-            inbound: Inbound::default(),
-            buffer: Vec::new(),
-            wire: Vec::new(),
-            alarm: Alarm::default(),
-            is_busy: false,
-        }
+        Self { stream, peer, alarm: Alarm::default(), is_busy: false }
     }
 
-    /// Waits for the first byte of a request; `false` if there will be none.
-    async fn is_called(&mut self, worker: &Worker, draining: Pin<&mut impl Future<Output = ()>>) -> bool {
-        let Self { inbound, stream, alarm, .. } = self;
-        {
-            let begun = pin!(inbound.begin(stream));
-            tokio::select! {
-                biased;
-                began = alarm.within(worker.proxy.timeouts.keep_alive, begun) => return began == Ok(true),
-                () = draining => {}
+    /// Waits for the first byte of a request, and lends it a workspace; `None` if there will be none.
+    async fn called(
+        &mut self,
+        worker: &Worker,
+        draining: Pin<&mut impl Future<Output = ()>>,
+    ) -> Option<Box<Workspace>> {
+        let Self { stream, alarm, .. } = self;
+        let mut begun = pin!(async {
+            // Until then it takes no memory.
+            stream.readable().await.ok()?;
+            let mut workspace = worker.workspaces.lend();
+            workspace.inbound.begin(stream).await.then_some(workspace)
+        });
+        tokio::select! {
+            biased;
+            begun = alarm.within(worker.proxy.timeouts.keep_alive, begun.as_mut()) => {
+                return begun.ok().flatten();
             }
+            () = draining => {}
         }
         // A request that was there first is still served; of a new connection the runtime does not know what has
         // arrived before it has looked once.
         tokio::task::yield_now().await;
-        timeout(Duration::ZERO, inbound.begin(stream)).await == Ok(true)
-    }
-
-    /// Between two requests.
-    fn rest(&mut self) {
-        self.is_busy = false;
-        self.inbound.shrink();
-        self.head.bytes.clear();
-        self.head.bytes.shrink_to(KEPT);
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT);
-        self.wire.clear();
-        self.wire.shrink_to(KEPT);
+        timeout(Duration::ZERO, begun).await.ok().flatten()
     }
 
     /// Ends a connection on which the caller may still be sending: closing with unread bytes would make the
     /// kernel send a reset, and that can overtake the answer (RFC 9112 §9.6).
     async fn close(mut self, patience: Duration) {
-        self.inbound.shrink();
         let linger = async {
             self.stream.shutdown().await?;
-            self.buffer.resize(KEPT, 0);
-            while self.stream.read(&mut self.buffer).await? > 0 {}
+            let mut rest = vec![0; SWALLOWED];
+            while self.stream.read(&mut rest).await? > 0 {}
             std::io::Result::Ok(())
         };
         // However it ends, the connection does.
@@ -148,5 +136,5 @@ impl Drop for Connection {
 const LINGER: Duration = Duration::from_secs(5);
 /// The same for one that was only told to go away.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// A buffer that grew beyond this is not kept.
-const KEPT: usize = 16 * 1024;
+/// What is read at once, to be thrown away.
+const SWALLOWED: usize = 16 * 1024;

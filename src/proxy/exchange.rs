@@ -21,6 +21,7 @@ use crate::{
         outbound::{Cut, Outbound},
         outcome::Outcome,
         route::{Answerer, Route, stays_in_http},
+        workspace::Workspace,
     },
     tradovate::{Effect, Penalty, penalty},
     upstream::{Answer, Failure, Sent},
@@ -38,21 +39,29 @@ pub(super) enum After {
 }
 
 /// Serves one request.
-pub(super) async fn exchange(worker: &Worker, connection: &mut Connection) -> After {
+pub(super) async fn exchange(
+    worker: &Worker,
+    connection: &mut Connection,
+    workspace: &mut Workspace,
+) -> After {
     let mut observation = worker.metrics.observe();
-    match serve(worker, connection, &mut observation).await {
+    match serve(worker, connection, workspace, &mut observation).await {
         Ok(after) => after,
         Err(Stop::Gone) => After::Abort,
-        Err(Stop::Error(error)) => Box::pin(refuse(worker, connection, &error, &mut observation)).await,
+        Err(Stop::Error(error)) => {
+            Box::pin(refuse(worker, connection, workspace, &error, &mut observation)).await
+        }
     }
 }
 
 async fn serve(
     worker: &Worker,
     connection: &mut Connection,
+    workspace: &mut Workspace,
     observation: &mut Observation<'_>,
 ) -> Result<After, Stop> {
-    let Connection { stream, peer, head, inbound, buffer, wire, alarm, .. } = connection;
+    let Connection { stream, peer, alarm, .. } = connection;
+    let Workspace { head, inbound, buffer, wire } = workspace;
     let proxy = &*worker.proxy;
 
     // Judge the head before the body is let in.
@@ -204,10 +213,12 @@ async fn answer_locally(
 async fn refuse(
     worker: &Worker,
     connection: &mut Connection,
+    workspace: &mut Workspace,
     error: &ProxyError,
     observation: &mut Observation<'_>,
 ) -> After {
-    let Connection { stream, peer, head, inbound, buffer, alarm, .. } = connection;
+    let Connection { stream, peer, alarm, .. } = connection;
+    let Workspace { head, inbound, buffer, .. } = workspace;
     tracing::debug!(%peer, error = error as &dyn std::error::Error, "answered with a problem");
     let problem = error.problem();
     observation.complete(problem.status, error.outcome());

@@ -77,6 +77,11 @@ impl Inbound {
         true
     }
 
+    /// Whether bytes of the next request are here.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
     /// Whether the current request's head has been read.
     pub(super) fn has_head(&self) -> bool {
         self.progress != Progress::Nothing
@@ -208,9 +213,10 @@ impl Inbound {
         self.share = Share::default();
     }
 
-    /// Gives back what a large request took.
-    pub(super) fn shrink(&mut self) {
+    /// Gives back what a large request took; what came behind it stays.
+    pub(super) fn rest(&mut self) {
         self.release_body();
+        self.progress = Progress::Nothing;
         self.inbox.shrink_to(KEPT);
     }
 }

@@ -44,6 +44,7 @@ mod no_token;
 mod outbound;
 mod outcome;
 pub mod route;
+mod workspace;
 
 use std::{
     rc::Rc,
@@ -78,7 +79,7 @@ use crate::{
     downstream::Accepted,
     guard::Guards,
     idempotency::Register,
-    proxy::{draining::Draining, metrics::LocalMetrics},
+    proxy::{draining::Draining, metrics::LocalMetrics, workspace::Workspaces},
     tradovate::{Endpoint, Endpoints},
     upstream::Upstream,
 };
@@ -126,13 +127,14 @@ pub struct Worker {
     upstream: Upstream,
     metrics: LocalMetrics,
     draining: Draining,
+    workspaces: Workspaces,
 }
 
 impl Worker {
     /// A worker that serves nobody yet.
     pub fn new(proxy: Arc<Proxy>, upstream: Upstream) -> Self {
         let metrics = proxy.metrics.local(proxy.endpoints.len());
-        Self { proxy, upstream, metrics, draining: Draining::default() }
+        Self { proxy, upstream, metrics, draining: Draining::default(), workspaces: Workspaces::default() }
     }
 
     /// Keeps connections open to where the session is, before anybody asks for one, for as long as there is a session;

@@ -232,7 +232,7 @@ async fn work(
                     drop(load);
                 }
                 Arrival::TurnAway(accepted, why, farewell) => {
-                    worker.turn_away(accepted, why).await;
+                    Box::pin(worker.turn_away(accepted, why)).await;
                     drop(farewell);
                 }
             }

@@ -42,7 +42,8 @@ pub(super) async fn forward(
     let choice = match &first {
         Ok(tried)
             if outgoing.endpoint.effect == Effect::Read
-                && tried.is_outdated(worker, departure.observation()).await =>
+                && tried.may_be_outdated()
+                && Box::pin(tried.is_outdated(worker, departure.observation())).await =>
         {
             Choice::Any
         }
@@ -236,6 +237,11 @@ impl Tried {
         is_redirect.then(|| self.answer.location()).flatten()
     }
 
+    /// Whether it is an answer that another session might not get.
+    fn may_be_outdated(&self) -> bool {
+        self.answer.status() == StatusCode::UNAUTHORIZED || self.moved_to().is_some()
+    }
+
     /// Whether it was refused, or redirected, for what another session would be sent with by now.
     async fn is_outdated(&self, worker: &Worker, observation: &mut Observation<'_>) -> bool {
         let begun = Instant::now();
@@ -244,13 +250,11 @@ impl Tried {
             // Tradovate: whether a renewal ends the token before it is stated nowhere. If it does, that token is dead
             // while the answer with the next one is on its way to us.
             session.is_replaced(self.generation, patience).await
-        } else if self.moved_to().is_some() {
+        } else {
             // Where a `Location` may lead is for the renewer to judge. If it trusts this one it publishes the session
             // anew, at that origin; if it does not, nothing comes.
             let newer = session.newer_than(self.generation, patience.min(MOVE)).await;
             newer.is_some_and(|session| *session.origin != *self.origin)
-        } else {
-            return false;
         };
         observation.was_elsewhere(begun.elapsed());
         is_outdated

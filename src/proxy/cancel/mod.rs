@@ -206,7 +206,7 @@ async fn exchange(
     read.read(head.as_bytes())?;
     let request = Received::new(&read, head.as_bytes(), path, body.as_bytes()).scrub();
 
-    let waited = worker.wait_for_token().await?;
+    let (waited, _) = worker.wait_for_token().await?;
     observation.was_elsewhere(waited);
     // The list is asked for to cancel, so it comes out of what is kept for cancels too.
     let relief = worker.proxy.endpoints.find(below_v1(CANCEL));

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::downstream::{Accepted, Access, Address, Addresses, Tls, socket_file::SocketFile};
@@ -131,6 +132,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     // As tokio's own `bind` does: an address is free again as soon as the process before has left it.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    if address.ip().is_loopback() {
+        // Connections inherit it. Loopback has neither losses nor a rate to find, and BBR, which some systems use by
+        // default, paces its segments by timers there. Where it cannot be had, nothing is lost but that.
+        let _ = SockRef::from(&socket).set_tcp_congestion(b"reno");
+    }
     socket.listen(BACKLOG)
 }
 

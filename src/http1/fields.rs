@@ -18,6 +18,11 @@ impl Span {
         Self { start: u32::try_from(start).unwrap_or(0), end: u32::try_from(end).unwrap_or(0) }
     }
 
+    /// Whether it begins at that place.
+    pub(super) fn starts_at(self, place: u32) -> bool {
+        self.start == place
+    }
+
     pub(super) fn cut(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -28,6 +33,14 @@ impl Span {
 pub(super) struct Line {
     pub(super) name: Span,
     pub(super) value: Span,
+}
+
+/// Whether each line of `head`, which begins with its first line and ends behind its empty one, ends in CRLF: so before
+/// each field line, and twice at the end. RFC 9112 §2.2 lets a recipient take a bare LF; see
+/// [`Scanned::BareLf`](super::Scanned::BareLf).
+pub(super) fn ends_in_crlf(head: &[u8], lines: &[Line]) -> bool {
+    let is_ended = |line: &Line| head[..line.name.start as usize].ends_with(b"\r\n");
+    head.ends_with(b"\r\n\r\n") && lines.iter().all(is_ended)
 }
 
 /// The field lines of a head, in the order they came, repetitions included.

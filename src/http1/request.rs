@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use crate::http1::{
     MAX_FIELDS,
     body::Framing,
-    fields::{Fields, Line, Persistence, Span},
+    fields::{Fields, Line, Persistence, Span, ends_in_crlf},
 };
 
 /// The minor versions of HTTP/1.
@@ -23,6 +23,8 @@ pub enum Version {
 #[derive(Debug, Default)]
 pub struct RequestHead {
     method: Span,
+    /// The method, if it is one of those that nearly all are.
+    usual_method: Option<&'static str>,
     target: Span,
     host: Option<Span>,
     version: Version,
@@ -37,21 +39,36 @@ pub struct RequestHead {
 impl RequestHead {
     /// Reads a complete head (as the [scanner](super::HeadScanner) found it: `bytes` ends with its empty line).
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), BadRequest> {
+        if self.parse(bytes)? == bytes.len() { Ok(()) } else { Err(BadRequest::Malformed) }
+    }
+
+    /// Reads a head that is whole at the front of `bytes`, and returns how long it is: what searching it first and
+    /// [reading](Self::read) it then would come to, at less cost. `None` where that would not be a head: they say why.
+    pub fn read_at_once(&mut self, bytes: &[u8]) -> Option<usize> {
+        let len = self.parse(bytes).ok()?;
+        // Nothing stands before its first line, either.
+        let is_first = self.method.starts_at(0);
+        (is_first && ends_in_crlf(&bytes[..len], &self.lines)).then_some(len)
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> Result<usize, BadRequest> {
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(bytes, &mut fields) {
-            Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
+        let len = match parsed.parse_with_uninit_headers(bytes, &mut fields) {
+            Ok(httparse::Status::Complete(len)) => len,
             Err(httparse::Error::TooManyHeaders) => return Err(BadRequest::TooManyFields),
             // Whatever stands behind the target is a version to httparse, be it the rest of a target with a blank in it.
             Err(httparse::Error::Version) if names_a_version(bytes) => return Err(BadRequest::Version),
             Ok(_) | Err(_) => return Err(BadRequest::Malformed),
-        }
+        };
         let target = parsed.path.unwrap_or_default();
         // RFC 9112 §3.2 with RFC 3986: visible ASCII, no fragment.
         if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
             return Err(BadRequest::Target);
         }
-        self.method = Span::of(parsed.method.unwrap_or_default().as_bytes(), bytes);
+        let method = parsed.method.unwrap_or_default();
+        self.usual_method = USUAL_METHODS.into_iter().find(|&usual| usual == method);
+        self.method = Span::of(method.as_bytes(), bytes);
         self.target = Span::of(target.as_bytes(), bytes);
         self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.lines.clear();
@@ -59,7 +76,8 @@ impl RequestHead {
             let (name, value) = (Span::of(field.name.as_bytes(), bytes), Span::of(field.value, bytes));
             self.lines.push(Line { name, value });
         }
-        self.interpret(bytes)
+        self.interpret(bytes)?;
+        Ok(len)
     }
 
     /// What the fields say of framing and of the connection.
@@ -125,7 +143,7 @@ impl RequestHead {
 
     /// The method; methods are case-sensitive.
     pub fn method<'a>(&self, bytes: &'a [u8]) -> &'a str {
-        str::from_utf8(self.method.cut(bytes)).unwrap_or_default()
+        self.usual_method.unwrap_or_else(|| str::from_utf8(self.method.cut(bytes)).unwrap_or_default())
     }
 
     /// The request target as it came: visible ASCII.
@@ -209,6 +227,9 @@ pub enum BadRequest {
     #[error("the body ended before it was complete")]
     Incomplete,
 }
+
+/// RFC 9110 §9.3 and RFC 5789, as far as an API is asked with them.
+const USUAL_METHODS: [&str; 4] = ["GET", "POST", "HEAD", "PUT"];
 
 /// Whether the request line is one, but for which version it names (RFC 9112 §2.3).
 fn names_a_version(bytes: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::http1::{
     MAX_FIELDS,
     body::Framing,
-    fields::{Fields, Line, Persistence, Span},
+    fields::{Fields, Line, Persistence, Span, ends_in_crlf},
     request::parse_length,
 };
 
@@ -26,6 +26,17 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// Reads a complete head; `to_head` if it answers a HEAD request, which decides whether a body follows.
     pub fn read(&mut self, bytes: &[u8], to_head: bool) -> Result<(), BadResponse> {
+        if self.parse(bytes, to_head)? == bytes.len() { Ok(()) } else { Err(BadResponse::Malformed) }
+    }
+
+    /// Reads a head that is whole at the front of `bytes`, as
+    /// [`RequestHead::read_at_once`](super::RequestHead::read_at_once) does.
+    pub fn read_at_once(&mut self, bytes: &[u8], to_head: bool) -> Option<usize> {
+        let len = self.parse(bytes, to_head).ok()?;
+        ends_in_crlf(&bytes[..len], &self.lines).then_some(len)
+    }
+
+    fn parse(&mut self, bytes: &[u8], to_head: bool) -> Result<usize, BadResponse> {
         // RFC 9112 §4: a response begins with its status line. httparse skips empty lines before one, which §2.2 allows
         // of a request alone; here they would be left over from the answer before.
         if !bytes.starts_with(b"HTTP/") {
@@ -34,11 +45,11 @@ impl ResponseHead {
         let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields) {
-            Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
+        let len = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut fields) {
+            Ok(httparse::Status::Complete(len)) => len,
             Err(httparse::Error::TooManyHeaders) => return Err(BadResponse::TooManyFields),
             Ok(_) | Err(_) => return Err(BadResponse::Malformed),
-        }
+        };
         self.status =
             StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| BadResponse::Malformed)?;
         // httparse gives an empty static string for a reason it will not pass on.
@@ -50,7 +61,8 @@ impl ResponseHead {
             self.lines.push(Line { name, value });
         }
         let http11 = parsed.version == Some(1);
-        self.interpret(bytes, to_head, http11)
+        self.interpret(bytes, to_head, http11)?;
+        Ok(len)
     }
 
     fn interpret(&mut self, bytes: &[u8], to_head: bool, http11: bool) -> Result<(), BadResponse> {

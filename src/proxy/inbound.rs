@@ -116,6 +116,12 @@ impl Inbound {
     ) -> Result<(), Stop> {
         self.body.clear();
         self.progress = Progress::Nothing;
+        // Most heads come whole.
+        if let Some(len) = head.read.read_at_once(&self.inbox).filter(|&len| len <= limits.head_bytes) {
+            self.take_head(head, len);
+            self.has_read(head);
+            return Ok(());
+        }
         let deadline = Instant::now() + timeouts.head;
         let mut scanner = HeadScanner::default();
         head.bytes.clear();
@@ -125,12 +131,9 @@ impl Inbound {
             }
             match scanner.scan(&self.inbox) {
                 Scanned::Complete(len) if len <= limits.head_bytes => {
-                    head.bytes.clear();
-                    head.bytes.extend_from_slice(&self.inbox[..len]);
-                    self.inbox.drain(..len);
+                    self.take_head(head, len);
                     head.read.read(&head.bytes)?;
-                    let is_whole = head.read.framing() == Framing::Empty;
-                    self.progress = if is_whole { Progress::Whole } else { Progress::Head };
+                    self.has_read(head);
                     return Ok(());
                 }
                 Scanned::Partial if self.inbox.len() < limits.head_bytes => {}
@@ -148,6 +151,18 @@ impl Inbound {
                 Err(_) => return Err(ProxyError::SlowRequest(Slow::Head(timeouts.head)).into()),
             }
         }
+    }
+
+    /// Moves the head's bytes to where what is read of it points.
+    fn take_head(&mut self, head: &mut Head, len: usize) {
+        head.bytes.clear();
+        head.bytes.extend_from_slice(&self.inbox[..len]);
+        self.inbox.drain(..len);
+    }
+
+    fn has_read(&mut self, head: &Head) {
+        let is_whole = head.read.framing() == Framing::Empty;
+        self.progress = if is_whole { Progress::Whole } else { Progress::Head };
     }
 
     /// Reads the body that the head announced, whole, so that upstream never sees half a request and is never

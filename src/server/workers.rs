@@ -135,7 +135,10 @@ impl Workers {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, warm, metrics);
                         work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
                     };
-                    let broken_off = runtime.block_on(LocalSet::new().run_until(work));
+                    let tasks = LocalSet::new();
+                    // A task of its own: it has something to do once a connection, not with each step of each.
+                    let work = tasks.spawn_local(work);
+                    let Ok(broken_off) = runtime.block_on(tasks.run_until(work)) else { return };
                     // Nobody listens any more when the process ends without waiting.
                     let _ = end.send(broken_off);
                 };

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    mem::MaybeUninit,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -26,7 +25,7 @@ use crate::upstream::scripted::Script;
 use crate::upstream::staged::{Pipe, Stage};
 use crate::{
     origin::{Origin, loopback_addresses},
-    upstream::{Timeouts, UpstreamError, tls},
+    upstream::{Timeouts, UpstreamError, metered::Metered, tls},
 };
 
 /// Opens connections. Follows no proxy setting of the environment.
@@ -72,16 +71,18 @@ impl Connector {
         // A request is one write; waiting to fill a segment could only delay it.
         tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
         SockRef::from(&tcp).set_tcp_keepalive(&PROBES).map_err(UpstreamError::Connect)?;
-        let tcp = Metered { tcp, written: 0 };
         if !origin.is_tls() {
-            return Ok((Stream::Plain(tcp), Protocol::Http1));
+            return Ok((Stream::Plain(Metered::plain(tcp)), Protocol::Http1));
         }
         let name = ServerName::try_from(origin.host().to_owned())
             .map_err(|error| UpstreamError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let stream = timeout(self.timeouts.tls, TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp))
-            .await
-            .map_err(|_| UpstreamError::TlsTimeout)?
-            .map_err(UpstreamError::Tls)?;
+        let stream = timeout(
+            self.timeouts.tls,
+            TlsConnector::from(Arc::clone(&self.tls)).connect(name, Metered::below_tls(tcp)),
+        )
+        .await
+        .map_err(|_| UpstreamError::TlsTimeout)?
+        .map_err(UpstreamError::Tls)?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
         Ok((Stream::Tls(Box::new(stream)), protocol))
@@ -130,8 +131,8 @@ impl Stream {
     /// Bytes handed to the kernel so far, TLS records and handshake included.
     pub(super) fn written(&self) -> u64 {
         match self {
-            Self::Plain(metered) => metered.written,
-            Self::Tls(tls) => tls.get_ref().0.written,
+            Self::Plain(metered) => metered.written(),
+            Self::Tls(tls) => tls.get_ref().0.written(),
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => 0,
             #[cfg(test)]
@@ -139,22 +140,16 @@ impl Stream {
         }
     }
 
-    /// Whether the kernel holds nothing of the peer's for this connection: no byte, no end, no error.
-    ///
-    /// Asked of the kernel, since tokio knows only what its last look at all sockets told, and a close may have
-    /// come since.
+    /// Whether nothing of the peer's is here or on its way through the kernel.
     pub(super) fn is_silent(&self) -> bool {
-        let tcp = match self {
-            Self::Plain(metered) => &metered.tcp,
-            Self::Tls(tls) => &tls.get_ref().0.tcp,
+        match self {
+            Self::Plain(metered) => metered.is_silent(),
+            Self::Tls(tls) => tls.get_ref().0.is_silent(),
             #[cfg(any(test, fuzzing))]
-            Self::Scripted(_) => return false,
+            Self::Scripted(_) => false,
             #[cfg(test)]
-            Self::Staged(_) => return true,
-        };
-        let mut byte = [MaybeUninit::uninit()];
-        // The socket does not block, so that nothing there is an error of this kind.
-        SockRef::from(tcp).peek(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            Self::Staged(_) => true,
+        }
     }
 }
 
@@ -203,38 +198,6 @@ impl AsyncWrite for Stream {
             #[cfg(test)]
             Self::Staged(pipe) => Pin::new(pipe).poll_shutdown(cx),
         }
-    }
-}
-
-/// Counts what the kernel accepted, below TLS: the last place where "nothing was sent" can be known.
-#[derive(Debug)]
-pub(super) struct Metered {
-    tcp: TcpStream,
-    written: u64,
-}
-
-impl AsyncRead for Metered {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Metered {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let metered = self.get_mut();
-        let written = Pin::new(&mut metered.tcp).poll_write(cx, buf);
-        if let Poll::Ready(Ok(bytes)) = &written {
-            metered.written += *bytes as u64;
-        }
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
     }
 }
 

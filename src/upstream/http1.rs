@@ -3,7 +3,7 @@
 use std::{
     fmt,
     future::poll_fn,
-    io,
+    io, mem,
     ops::Range,
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -87,11 +87,17 @@ impl Http1 {
         Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).map(drop)
     }
 
-    /// Writes the request whole. Not cancel safe.
-    pub(super) async fn send(&mut self, request: &Encoded<'_>, timeouts: &Timeouts) -> Result<(), Failure> {
+    /// Writes the request whole; its answer will be read into `inbox`. Not cancel safe.
+    pub(super) async fn send(
+        &mut self,
+        request: &Encoded<'_>,
+        inbox: Vec<u8>,
+        timeouts: &Timeouts,
+    ) -> Result<(), Failure> {
         let before = self.stream.written();
         self.to_head = request.method() == "HEAD";
         self.has_answered = false;
+        self.inbox = inbox;
         self.inbox.clear();
         self.start = 0;
         self.data = 0..0;
@@ -111,18 +117,30 @@ impl Http1 {
 
     /// Reads the next head: an interim one, or the answer itself. Not cancel safe.
     pub(super) async fn read_head(&mut self, limit: usize, deadline: Instant) -> Result<(), UpstreamError> {
-        self.head_len = self.read_whole_head(limit, deadline).await?;
-        self.head.read(&self.inbox[..self.head_len], self.to_head)?;
+        // What an interim head left behind starts the next one.
+        self.inbox.drain(..self.start);
+        self.start = 0;
+        if self.inbox.is_empty() {
+            self.fill_head(deadline).await?;
+        }
+        // Most heads come whole.
+        let at_once = self.head.read_at_once(&self.inbox, self.to_head).filter(|&len| len <= limit);
+        self.head_len = match at_once {
+            Some(len) => len,
+            None => {
+                let len = self.search_head(limit, deadline).await?;
+                self.head.read(&self.inbox[..len], self.to_head)?;
+                len
+            }
+        };
         self.has_answered = true;
         self.start = self.head_len;
         self.decoder = BodyDecoder::of_response(self.head.framing());
         Ok(())
     }
 
-    async fn read_whole_head(&mut self, limit: usize, deadline: Instant) -> Result<usize, UpstreamError> {
-        // What an interim head left behind starts the next one.
-        self.inbox.drain(..self.start);
-        self.start = 0;
+    /// Reads until a head is here whole, and says how long it is.
+    async fn search_head(&mut self, limit: usize, deadline: Instant) -> Result<usize, UpstreamError> {
         let mut scanner = HeadScanner::default();
         loop {
             match scanner.scan(&self.inbox) {
@@ -131,15 +149,20 @@ impl Http1 {
                 Scanned::Complete(_) | Scanned::Partial => return Err(BadResponse::HeadTooLong.into()),
                 Scanned::BareLf => return Err(BadResponse::Malformed.into()),
             }
-            let began = self.has_answered || !self.inbox.is_empty();
-            let read = self.alarm.until(deadline, pin!(fill(&mut self.stream, &mut self.inbox))).await;
-            match read.map_err(|_| UpstreamError::HeadTimeout)? {
-                // A reset before a byte of the answer means the same as a close.
-                Ok(0) | Err(_) if !began => return Err(UpstreamError::ClosedEarly),
-                Ok(0) => return Err(UpstreamError::Truncated),
-                Ok(_) => {}
-                Err(error) => return Err(UpstreamError::Read(error)),
-            }
+            self.fill_head(deadline).await?;
+        }
+    }
+
+    /// Reads more of a head.
+    async fn fill_head(&mut self, deadline: Instant) -> Result<(), UpstreamError> {
+        let began = self.has_answered || !self.inbox.is_empty();
+        let read = self.alarm.until(deadline, pin!(fill(&mut self.stream, &mut self.inbox))).await;
+        match read.map_err(|_| UpstreamError::HeadTimeout)? {
+            // A reset before a byte of the answer means the same as a close.
+            Ok(0) | Err(_) if !began => Err(UpstreamError::ClosedEarly),
+            Ok(0) => Err(UpstreamError::Truncated),
+            Ok(_) => Ok(()),
+            Err(error) => Err(UpstreamError::Read(error)),
         }
     }
 
@@ -228,12 +251,12 @@ impl Http1 {
         !self.is_torn && self.decoder.is_done() && self.head.keep_alive() && self.start == self.inbox.len()
     }
 
-    /// Gives memory back before the connection waits.
-    pub(super) fn rest(&mut self) {
-        self.inbox = Vec::new();
+    /// Gives up the memory that answers are read into, before the connection waits.
+    pub(super) fn rest(&mut self) -> Vec<u8> {
         self.start = 0;
         self.data = 0..0;
         self.head_len = 0;
+        mem::take(&mut self.inbox)
     }
 
     /// Reads more of a body.
@@ -251,14 +274,14 @@ async fn write(stream: &mut Stream, request: &Encoded<'_>) -> io::Result<()> {
 }
 
 async fn fill(stream: &mut Stream, inbox: &mut Vec<u8>) -> io::Result<usize> {
-    let room = if inbox.capacity() == 0 { FIRST_READ } else { READ };
-    if inbox.capacity() - inbox.len() < room / 2 {
-        inbox.reserve(room);
+    if inbox.capacity() - inbox.len() < LEAST_READ {
+        inbox.reserve(READ);
     }
     stream.read_buf(inbox).await
 }
 
-/// Most answers fit.
-const FIRST_READ: usize = 4 * 1024;
-/// What is read at once of a longer one, and so what a slow reader can hold up in memory.
-const READ: usize = 32 * 1024;
+/// Most answers fit, and the largest record of TLS (RFC 8446 §5.2) with a head before it. It is also what a slow reader
+/// can hold up in memory.
+const READ: usize = 20 * 1024;
+/// What there must be room for.
+const LEAST_READ: usize = 2 * 1024;

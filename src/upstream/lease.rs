@@ -117,7 +117,8 @@ impl Prepared<'_> {
             }
         };
         let counted = upstream.count_active();
-        let Err(failure) = connection.send(&request, upstream.timeouts()).await else {
+        let sent = connection.send(&request, upstream.inbox(), upstream.timeouts()).await;
+        let Err(failure) = sent else {
             return Ok(Answer::awaited(upstream, origin, connection, counted, bearer));
         };
         if failure.sent == Sent::No || failure.error.is_timeout() {

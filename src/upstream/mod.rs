@@ -21,6 +21,7 @@ mod http1;
 mod http2;
 mod keeper;
 mod lease;
+mod metered;
 mod metrics;
 mod pace;
 mod pool;

@@ -23,7 +23,7 @@ use crate::{
         connect::Protocol,
         http1::Http1,
         http2,
-        keeper::{self, Alarm, Haste},
+        keeper::{self, Bell, Haste},
         lease::Transport,
         metrics::{By, Counted},
         pace::Pace,
@@ -44,7 +44,8 @@ pub(super) struct Shared {
     pub(super) warm: usize,
     /// Whether requests are to be expected at all.
     pub(super) is_wanted: Cell<bool>,
-    alarm: Rc<Alarm>,
+    bell: Rc<Bell>,
+    inboxes: RefCell<Vec<Vec<u8>>>,
 }
 
 /// What is kept for the origin that is current; another origin's connections are not.
@@ -76,7 +77,7 @@ impl Upstream {
     /// called within a `LocalSet`: a task of its own closes connections that have waited too long, and sees to it that
     /// `warm` of them wait once [`warm_up`](Self::warm_up) was called.
     pub fn new(connector: Connector, head_limit: usize, warm: usize, metrics: Metrics) -> Self {
-        let alarm = Rc::<Alarm>::default();
+        let bell = Rc::<Bell>::default();
         let pace = Pace::new(connector.timeouts().pool_idle, Rng::new());
         let shared = Rc::new(Shared {
             connector,
@@ -85,9 +86,10 @@ impl Upstream {
             idle: RefCell::default(),
             warm,
             is_wanted: Cell::new(false),
-            alarm: Rc::clone(&alarm),
+            bell: Rc::clone(&bell),
+            inboxes: RefCell::default(),
         });
-        tokio::task::spawn_local(keeper::keep(Rc::downgrade(&shared), alarm, pace));
+        tokio::task::spawn_local(keeper::keep(Rc::downgrade(&shared), bell, pace));
         Self(shared)
     }
 
@@ -95,7 +97,7 @@ impl Upstream {
     /// use as soon as their exchange has ended.
     pub fn turn_to(&self, origin: &Arc<Origin>) {
         if self.0.idle.borrow_mut().turn_to(origin) {
-            self.0.alarm.insist();
+            self.0.bell.insist();
         }
     }
 
@@ -103,14 +105,14 @@ impl Upstream {
     pub fn warm_up(&self, origin: &Arc<Origin>) {
         self.turn_to(origin);
         if !self.0.is_wanted.replace(true) {
-            self.0.alarm.insist();
+            self.0.bell.insist();
         }
     }
 
     /// Requests are not to be expected: what waits may be used, and nothing is opened in its place.
     pub fn cool_down(&self) {
         if self.0.is_wanted.replace(false) {
-            self.0.alarm.insist();
+            self.0.bell.insist();
         }
     }
 
@@ -127,7 +129,8 @@ impl Upstream {
             return Ok(Lease::reused(self.clone(), Arc::clone(origin), transport));
         }
         let begun = Instant::now();
-        let opened = open(self.0.connector.clone(), Arc::clone(origin), &self.0).await;
+        // Boxed: few requests wait for this, and every connection would else keep room for it.
+        let opened = Box::pin(open(self.0.connector.clone(), Arc::clone(origin), &self.0)).await;
         self.0.metrics.opened(By::Request, opened.is_ok());
         let transport = opened.map_err(UpstreamError::not_sent)?;
         if let Transport::Http2(sender) = &transport {
@@ -155,8 +158,18 @@ impl Upstream {
 
     /// Keeps a connection for the next request to the same origin.
     pub(super) fn put_back(&self, origin: &Arc<Origin>, mut connection: Box<Http1>) {
-        connection.rest();
+        let inbox = connection.rest();
+        let mut inboxes = self.0.inboxes.borrow_mut();
+        if inboxes.len() < INBOXES && inbox.capacity() <= LARGEST_INBOX {
+            inboxes.push(inbox);
+        }
+        drop(inboxes);
         self.0.keep(origin, Transport::Http1(connection));
+    }
+
+    /// Memory to read an answer into, which a connection that waits needs none of.
+    pub(super) fn inbox(&self) -> Vec<u8> {
+        self.0.inboxes.borrow_mut().pop().unwrap_or_default()
     }
 
     /// How many connections wait.
@@ -199,7 +212,7 @@ impl Shared {
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.http1.pop();
         if self.warm > 0 {
-            self.alarm.raise(if idle.http1.is_empty() { Haste::Now } else { Haste::Soon });
+            self.bell.raise(if idle.http1.is_empty() { Haste::Now } else { Haste::Soon });
         }
         waiting
     }
@@ -214,7 +227,7 @@ impl Shared {
             Transport::Http1(connection) => {
                 let since = Instant::now();
                 idle.http1.push(Waiting { connection, since, _counted: self.metrics.idle() });
-                self.alarm.raise(Haste::Soon);
+                self.bell.raise(Haste::Soon);
             }
             Transport::Http2(sender) => idle.http2 = Some(sender),
         }
@@ -224,7 +237,7 @@ impl Shared {
 /// The keeper finds nothing left to keep.
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.alarm.insist();
+        self.bell.insist();
     }
 }
 
@@ -235,11 +248,18 @@ impl Idle {
 
     /// Whether it was for another one.
     fn turn_to(&mut self, origin: &Arc<Origin>) -> bool {
-        let turns = !self.is_for(origin);
-        if turns {
-            *self = Self { origin: Some(Arc::clone(origin)), has_moved: true, ..Self::default() };
+        match &self.origin {
+            Some(current) if Arc::ptr_eq(current, origin) => false,
+            // A renewal names the same one anew: from now on one look tells that it is.
+            Some(current) if current == origin => {
+                self.origin = Some(Arc::clone(origin));
+                false
+            }
+            Some(_) | None => {
+                *self = Self { origin: Some(Arc::clone(origin)), has_moved: true, ..Self::default() };
+                true
+            }
         }
-        turns
     }
 }
 
@@ -249,15 +269,20 @@ pub(super) fn open(
     origin: Arc<Origin>,
     shared: &Shared,
 ) -> impl Future<Output = Result<Transport, UpstreamError>> + use<> {
-    let (metrics, alarm) = (shared.metrics.clone(), Rc::clone(&shared.alarm));
+    let (metrics, bell) = (shared.metrics.clone(), Rc::clone(&shared.bell));
     async move {
         let (stream, protocol) = connector.connect(&origin).await?;
         match protocol {
             Protocol::Http1 => Ok(Transport::Http1(Box::new(Http1::new(stream)))),
             Protocol::Http2 => {
-                let ended = move || alarm.insist();
+                let ended = move || bell.insist();
                 http2::start(stream, metrics.active(), ended).await.map(Transport::Http2)
             }
         }
     }
 }
+
+/// As many are kept as answers are read at once on a busy day.
+const INBOXES: usize = 64;
+/// One that grew beyond this is not kept.
+const LARGEST_INBOX: usize = 24 * 1024;

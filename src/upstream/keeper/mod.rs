@@ -5,7 +5,7 @@
 //!            ┌ fewer wait than are wanted ──▶ open one ┬ opened ──▶ waits; one past its time is closed
 //! look ──────┤                                         └ failed ──▶ back off, 1 s to 30 s
 //!   ▲        └ enough ──▶ sleep until the oldest's time has come
-//!   └───────────────────────────── alarm · a waiting one was closed · that time
+//!   └───────────────────────────── bell · a waiting one was closed · that time
 //! ```
 //!
 //! It sleeps until something happens; an idle worker wakes up a few times a minute. Requests do not wait for it, and
@@ -51,12 +51,12 @@ pub(super) enum Haste {
 
 /// What wakes the keeper.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(super) struct Bell {
     haste: Cell<Haste>,
     heard: Notify,
 }
 
-impl Alarm {
+impl Bell {
     /// Asks for a look. Raised again before that, it costs a comparison.
     pub(super) fn raise(&self, haste: Haste) {
         if haste > self.haste.get() {
@@ -73,13 +73,13 @@ impl Alarm {
 }
 
 /// Keeps the pool until that is dropped.
-pub(super) async fn keep(shared: Weak<Shared>, alarm: Rc<Alarm>, pace: Pace) {
-    let mut keeper = Keeper { shared, alarm, pace, opening: None, look_at: None };
+pub(super) async fn keep(shared: Weak<Shared>, bell: Rc<Bell>, pace: Pace) {
+    let mut keeper = Keeper { shared, bell, pace, opening: None, look_at: None };
     while let Some(shared) = keeper.shared.upgrade() {
         let next = keeper.look(&shared);
         drop(shared);
         tokio::select! {
-            () = keeper.alarm.heard.notified() => {}
+            () = keeper.bell.heard.notified() => {}
             closed = any_closed(&keeper.shared) => keeper.lost(closed),
             opened = opened(&mut keeper.opening) => keeper.opened(opened),
             () = until(next) => {}
@@ -90,7 +90,7 @@ pub(super) async fn keep(shared: Weak<Shared>, alarm: Rc<Alarm>, pace: Pace) {
 struct Keeper {
     /// Weak, and made strong only between two waits: who drops the pool ends it.
     shared: Weak<Shared>,
-    alarm: Rc<Alarm>,
+    bell: Rc<Bell>,
     pace: Pace,
     /// One at a time: whoever needs more than one at once opens them himself.
     opening: Option<Opening>,
@@ -115,7 +115,7 @@ impl Keeper {
     /// Looks after the pool; returns when to look again if nothing happens before.
     fn look(&mut self, shared: &Shared) -> Option<Instant> {
         let now = Instant::now();
-        if self.alarm.haste.get() == Haste::Soon {
+        if self.bell.haste.get() == Haste::Soon {
             let at = *self.look_at.get_or_insert(now + SOON);
             if now < at {
                 return Some(at);
@@ -155,14 +155,14 @@ impl Keeper {
             self.opening = None;
         }
         // While one is being opened there is nothing more to do for those who find the pool empty.
-        self.alarm.haste.set(if self.opening.is_some() { Haste::Now } else { Haste::Calm });
+        self.bell.haste.set(if self.opening.is_some() { Haste::Now } else { Haste::Calm });
         next
     }
 
     /// Takes in what upstream closed.
     fn lost(&mut self, closed: Closed) {
         self.pace.closed(closed.age, closed.oldest, Instant::now());
-        self.alarm.haste.set(Haste::Now);
+        self.bell.haste.set(Haste::Now);
     }
 
     /// Takes in what was opened, or why nothing was.

@@ -335,15 +335,15 @@ async fn whoever_drops_the_pool_closes_what_waits_and_ends_its_keeper() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_wake_the_keeper_once_a_second_at_the_most() {
-    let alarm = Alarm::default();
-    let mut heard = pin!(alarm.heard.notified());
+    let bell = Bell::default();
+    let mut heard = pin!(bell.heard.notified());
     assert!(timeout(Duration::ZERO, heard.as_mut()).await.is_err());
-    alarm.raise(Haste::Soon);
+    bell.raise(Haste::Soon);
     heard.await;
     for _ in 0..1000 {
-        alarm.raise(Haste::Soon);
+        bell.raise(Haste::Soon);
     }
-    assert!(timeout(Duration::ZERO, alarm.heard.notified()).await.is_err(), "raised already");
-    alarm.raise(Haste::Now);
-    assert!(timeout(Duration::ZERO, alarm.heard.notified()).await.is_ok(), "this is more urgent");
+    assert!(timeout(Duration::ZERO, bell.heard.notified()).await.is_err(), "raised already");
+    bell.raise(Haste::Now);
+    assert!(timeout(Duration::ZERO, bell.heard.notified()).await.is_ok(), "this is more urgent");
 }

@@ -73,6 +73,7 @@ impl<'a> Signs<'a> {
         match self.host {
             // HTTP/1.0 need not say (RFC 9112 §3.2); every browser does.
             Field::Absent if self.is_http10 => Ok(()),
+            Field::Once(value) if is_loopback_spelled_out(value) => Ok(()),
             Field::Once(value) => match Called::read(value) {
                 Some(called) if called.is_ours(names, arrived_at) => Ok(()),
                 Some(_) => Err(Stranger::UnknownHost),
@@ -121,6 +122,17 @@ impl<'a> Field<'a> {
 impl fmt::Debug for Signs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signs").finish_non_exhaustive()
+    }
+}
+
+/// What nearly every caller says, known by its bytes: `localhost` or `127.0.0.1`, alone or with a port.
+fn is_loopback_spelled_out(host: &[u8]) -> bool {
+    let behind = host.strip_prefix(b"localhost").or_else(|| host.strip_prefix(b"127.0.0.1"));
+    match behind {
+        Some([]) => true,
+        // RFC 3986 §3.2.3, and none above 65535 by its length.
+        Some([b':', port @ ..]) => (1..=4).contains(&port.len()) && port.iter().all(u8::is_ascii_digit),
+        Some(_) | None => false,
     }
 }
 

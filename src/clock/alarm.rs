@@ -1,6 +1,11 @@
 //! A bound on waits that follow one another, for the price of a comparison.
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -10,7 +15,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// stays in: it is left where it is as long as it rings no later than the wait at hand must end, and looks at the clock
 /// when it rings. What rings too early costs one wake-up.
 #[derive(Debug, Default)]
-pub struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct Alarm(Option<Armed>);
+
+/// A timer in the wheel, and whom it wakes.
+#[derive(Debug)]
+struct Armed {
+    sleep: Pin<Box<Sleep>>,
+    wakes: Option<Waker>,
+}
 
 /// The wait took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,19 +66,37 @@ impl Alarm {
                 return Poll::Ready(Ok(done));
             }
             let deadline = deadline();
-            let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            if sleep.deadline() > deadline {
-                sleep.as_mut().reset(deadline);
+            let armed =
+                self.0.get_or_insert_with(|| Armed { sleep: Box::pin(sleep_until(deadline)), wakes: None });
+            if armed.sleep.deadline() > deadline {
+                armed.reset(deadline);
             }
-            while sleep.as_mut().poll(cx).is_ready() {
-                if sleep.deadline() >= deadline {
+            while armed.rings(cx) {
+                if armed.sleep.deadline() >= deadline {
                     return Poll::Ready(Err(TooLong));
                 }
-                sleep.as_mut().reset(deadline);
+                armed.reset(deadline);
             }
             Poll::Pending
         })
         .await
+    }
+}
+
+impl Armed {
+    fn reset(&mut self, deadline: Instant) {
+        self.sleep.as_mut().reset(deadline);
+        self.wakes = None;
+    }
+
+    /// Whether its time has come. If not, it wakes the task at hand when it does.
+    fn rings(&mut self, cx: &mut Context<'_>) -> bool {
+        // One that is in the wheel, and wakes the right task, need not be told so again.
+        if self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return self.sleep.is_elapsed();
+        }
+        self.wakes = Some(cx.waker().clone());
+        self.sleep.as_mut().poll(cx).is_ready()
     }
 }
 

@@ -2,29 +2,27 @@
 
 use std::fmt;
 
-/// A range of a head's bytes. Heads are far below 4 GiB.
+/// A range of a head's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
-    start: u32,
-    end: u32,
+    start: usize,
+    end: usize,
 }
 
 impl Span {
     /// Where `part` lies in `whole`; `part` must be a piece of it, as tokens of a parser are.
     pub(super) fn of(part: &[u8], whole: &[u8]) -> Self {
         let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
-        let (start, end) = (start.min(whole.len()), (start + part.len()).min(whole.len()));
-        // Heads are bounded by a setting that is itself bounded; see `proxy::Limits::head_bytes`.
-        Self { start: u32::try_from(start).unwrap_or(0), end: u32::try_from(end).unwrap_or(0) }
+        Self { start, end: start + part.len() }
     }
 
     /// Whether it begins at that place.
-    pub(super) fn starts_at(self, place: u32) -> bool {
+    pub(super) fn starts_at(self, place: usize) -> bool {
         self.start == place
     }
 
     pub(super) fn cut(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+        bytes.get(self.start..self.end).unwrap_or_default()
     }
 }
 
@@ -39,7 +37,7 @@ pub(super) struct Line {
 /// each field line, and twice at the end. RFC 9112 §2.2 lets a recipient take a bare LF; see
 /// [`Scanned::BareLf`](super::Scanned::BareLf).
 pub(super) fn ends_in_crlf(head: &[u8], lines: &[Line]) -> bool {
-    let is_ended = |line: &Line| head[..line.name.start as usize].ends_with(b"\r\n");
+    let is_ended = |line: &Line| head[..line.name.start].ends_with(b"\r\n");
     head.ends_with(b"\r\n\r\n") && lines.iter().all(is_ended)
 }
 

@@ -253,7 +253,45 @@ pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::http1::{HeadScanner, Scanned};
+
+    proptest! {
+        /// Reading at once is a short cut, never another way.
+        #[test]
+        fn what_is_read_at_once_is_what_is_searched_and_read(
+            lines in proptest::collection::vec(
+                ("[A-Za-z:\r\n -]{0,4}(Host|A|Content-Length|Connection)?", "[: ]{0,2}[0-9a\r\n]{0,3}", "\r\n|\n|\r|\r\r\n|"),
+                0..4,
+            ),
+            first in "(\r?\n)?(GET|POST|X) /a HTTP/1.[01](\r\n|\n)",
+            end in "\r\n\r\n|\n\r\n|\n\n|\r\n|",
+            behind in "[a\r\n]{0,6}",
+        ) {
+            let lines: String = lines.into_iter().map(|(name, value, end)| name + &value + &end).collect();
+            let bytes = format!("{first}Host: a\r\n{lines}{end}{behind}");
+            let bytes = bytes.as_bytes();
+            let searched = match HeadScanner::default().scan(bytes) {
+                Scanned::Complete(len) => Some(len),
+                Scanned::Partial | Scanned::BareLf => None,
+            };
+            let mut slow = RequestHead::default();
+            let expected = searched.filter(|&len| slow.read(&bytes[..len]).is_ok());
+            let mut fast = RequestHead::default();
+            let at_once = fast.read_at_once(bytes);
+            // Empty lines before the first belong to no head.
+            if bytes.starts_with(b"\r\n") {
+                prop_assert_eq!(at_once, None);
+            } else {
+                prop_assert_eq!(at_once, expected);
+                if at_once.is_some() {
+                    prop_assert_eq!(format!("{fast:?}"), format!("{slow:?}"));
+                }
+            }
+        }
+    }
 
     fn read(head: &str) -> Result<RequestHead, BadRequest> {
         let mut read = RequestHead::default();

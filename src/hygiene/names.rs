@@ -203,8 +203,37 @@ fn is_connection_option(name: &[u8], fields: &Fields<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::http1::RequestHead;
+
+    proptest! {
+        /// The one look must never let pass what looking at every name would have found.
+        #[test]
+        fn the_look_by_letter_and_length_decides_nothing(
+            index in any::<prop::sample::Index>(),
+            spoil in "[-_.a-zA-Z]{0,3}",
+            at in any::<prop::sample::Index>(),
+            other in "[!-~]{0,70}",
+        ) {
+            for names in [&REQUEST, &RESPONSE, &TRAILER] {
+                let known: Vec<&str> =
+                    names.lists.iter().copied().flatten().chain(names.prefixes).copied().collect();
+                let mut name = index.get(&known).to_ascii_uppercase();
+                name.insert_str(at.index(name.len() + 1), &spoil);
+                for name in [name.as_bytes(), other.as_bytes()] {
+                    let bare = String::from_utf8_lossy(name).trim_end_matches(['-', '_', '.']).to_owned();
+                    let is = |known: &&str| {
+                        known.len() == bare.len() && has_prefix(bare.as_bytes(), known.as_bytes())
+                    };
+                    let listed = names.lists.iter().copied().flatten().any(is);
+                    let begun = names.prefixes.iter().any(|prefix| has_prefix(name, prefix.as_bytes()));
+                    prop_assert_eq!(names.holds(name), listed || begun, "{}", String::from_utf8_lossy(name));
+                }
+            }
+        }
+    }
 
     fn crossing(lines: &str) -> Vec<String> {
         let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");

@@ -156,7 +156,7 @@ impl LocalMetrics {
         self.in_flight.inc();
         Observation {
             metrics: self,
-            read: Instant::now(),
+            read: None,
             upstream: Duration::ZERO,
             elsewhere: Duration::ZERO,
             was_sent: false,
@@ -199,7 +199,8 @@ impl LocalMetrics {
 #[derive(Debug)]
 pub(super) struct Observation<'a> {
     metrics: &'a LocalMetrics,
-    read: Instant,
+    /// When it had been read whole.
+    read: Option<Instant>,
     /// When the request was last sent, until the answer's head came.
     sent: Option<Instant>,
     /// Time that was upstream's, from a request sent to the head of its answer.
@@ -227,7 +228,7 @@ impl Observation<'_> {
 
     /// The request has been read whole: from here on, time is ours.
     pub(super) fn is_read(&mut self) {
-        self.read = Instant::now();
+        self.read = Some(Instant::now());
     }
 
     /// It will be written down.
@@ -279,7 +280,7 @@ impl Observation<'_> {
 
     /// Whether it was read so long ago that its caller may have given up, whatever it was that took the time.
     pub(super) fn is_late(&self) -> bool {
-        self.read.elapsed() > A_MOMENT
+        self.took() > A_MOMENT
     }
 
     /// So long it was waited for something that the proxy does not do itself.
@@ -305,6 +306,11 @@ impl Observation<'_> {
         self.completed = Some((status, outcome));
     }
 
+    /// How long it is being worked on.
+    fn took(&self) -> Duration {
+        self.read.map_or(Duration::ZERO, |read| read.elapsed())
+    }
+
     /// The one for the request's effect, if the request came as far as having one.
     fn histogram<'h>(&self, of: &'h [Histogram; 4]) -> Option<&'h Histogram> {
         Effect::ALL
@@ -322,7 +328,7 @@ impl Watches for Observation<'_> {
     }
 
     fn is_passed_on(&self) {
-        let added = self.read.elapsed().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
+        let added = self.took().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
         self.metrics.added_latency.observe(added.as_secs_f64());
         if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
             histogram.observe(self.upstream.as_secs_f64());
@@ -334,7 +340,7 @@ impl Drop for Observation<'_> {
     fn drop(&mut self) {
         let endpoint = self.endpoint.as_ref();
         let (operation, effect) = names(endpoint);
-        let took = self.read.elapsed();
+        let took = self.took();
         let (status, outcome) = self.completed.unwrap_or_else(|| {
             if thread::panicking() {
                 return (StatusCode::INTERNAL_SERVER_ERROR, Outcome::Panicked);

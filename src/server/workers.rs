@@ -14,9 +14,8 @@ use std::{
 
 use prometheus::IntGauge;
 use tokio::{
-    runtime,
+    runtime::{self, LocalOptions},
     sync::{mpsc, oneshot},
-    task::LocalSet,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -124,7 +123,10 @@ impl Workers {
                 // which is a panic.
                 let (say, made) = std::sync::mpsc::sync_channel(1);
                 let body = move || {
-                    let (runtime, told) = match runtime::Builder::new_current_thread().enable_all().build() {
+                    let (runtime, told) = match runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build_local(LocalOptions::default())
+                    {
                         Ok(runtime) => (Some(runtime), Ok(())),
                         Err(error) => (None, Err(error)),
                     };
@@ -135,10 +137,7 @@ impl Workers {
                         let upstream = Upstream::new(connector, proxy.limits.head_bytes, warm, metrics);
                         work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
                     };
-                    let tasks = LocalSet::new();
-                    // A task of its own: it has something to do once a connection, not with each step of each.
-                    let work = tasks.spawn_local(work);
-                    let Ok(broken_off) = runtime.block_on(tasks.run_until(work)) else { return };
+                    let broken_off = runtime.block_on(work);
                     // Nobody listens any more when the process ends without waiting.
                     let _ = end.send(broken_off);
                 };

@@ -9,7 +9,7 @@
 pub struct Endpoints {
     /// By [`Endpoint::index`].
     known: Vec<Endpoint>,
-    /// Where each path is among them, from the place that its hash names onwards; at least half of it is empty.
+    /// Where each path is among them, from the place that its hash names onwards; a power of two, at least half empty.
     places: Vec<Option<u16>>,
     other: Endpoint,
 }
@@ -78,11 +78,11 @@ impl Endpoints {
         for (index, endpoint) in known.iter_mut().enumerate() {
             endpoint.index = index;
             let mut place = place_of(endpoint.path);
-            while places[place % places.len()].is_some() {
+            let mask = places.len() - 1;
+            while places[place & mask].is_some() {
                 place += 1;
             }
-            let length = places.len();
-            places[place % length] = Some(u16::try_from(index).expect("the table has fewer rows"));
+            places[place & mask] = Some(u16::try_from(index).expect("the table has fewer rows"));
         }
         let other =
             Endpoint { path: "", operation: OTHER, effect: Effect::Order, relief: false, index: known.len() };
@@ -92,8 +92,8 @@ impl Endpoints {
     /// The endpoint at `path`, which is normalised and below `/v1`, with its leading slash and in any case
     /// (`/order/placeOrder`). What the table does not know is [`OTHER`], and counts as an order.
     pub fn find(&self, path: &str) -> &Endpoint {
-        let mut place = place_of(path);
-        while let Some(index) = self.places[place % self.places.len()] {
+        let (mut place, mask) = (place_of(path), self.places.len() - 1);
+        while let Some(index) = self.places[place & mask] {
             let known = &self.known[usize::from(index)];
             if known.path.eq_ignore_ascii_case(path) {
                 return known;

@@ -144,7 +144,11 @@ impl Stream {
     pub(super) fn is_silent(&self) -> bool {
         match self {
             Self::Plain(metered) => metered.is_silent(),
-            Self::Tls(tls) => tls.get_ref().0.is_silent(),
+            Self::Tls(tls) => {
+                let (metered, session) = tls.get_ref();
+                // What was decrypted with the last record is in no socket any more.
+                session.wants_read() && metered.is_silent()
+            }
             #[cfg(any(test, fuzzing))]
             Self::Scripted(_) => false,
             #[cfg(test)]

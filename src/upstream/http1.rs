@@ -76,7 +76,9 @@ impl Http1 {
     /// Whether an idle connection can still carry a request: open, and silent. Bytes that nobody asked for
     /// would be taken for the answer to the next request.
     pub(super) async fn is_fresh(&mut self) -> bool {
-        poll_fn(|cx| Poll::Ready(self.poll_noise(cx).is_pending() && self.stream.is_silent())).await
+        // Where the kernel has something, it may be no content: see below.
+        self.stream.is_silent()
+            || poll_fn(|cx| Poll::Ready(self.poll_noise(cx).is_pending() && self.stream.is_silent())).await
     }
 
     /// Ready once an idle connection has an end, an error or a byte that nobody asked for, as far as the runtime has

@@ -1,6 +1,7 @@
 //! The order of things: build, set up, try out, measure, report.
 
 mod asked;
+mod counts;
 mod footprint;
 mod machine;
 mod options;
@@ -37,9 +38,28 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         ["upstream", token, certificate, key] => wire::upstream::run(token, certificate, key)?,
         ["generate", order] => wire::generator::run(&serde_json::from_str(order)?)?,
         ["hold", order] => wire::generator::hold(&serde_json::from_str(order)?)?,
-        _ => return compare(&Options::parse(arguments)?),
+        _ => {
+            let options = Options::parse(arguments)?;
+            return if options.mode == Mode::Counts { count(&options) } else { compare(&options) };
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn count(options: &Options) -> anyhow::Result<ExitCode> {
+    let goals = Goals::read(&root().join("benches/sidebyside/goals.toml"))?;
+    let ours = ours(options)?;
+    machine::open_many_files()?;
+    let stage = Stage::set(machine::use_one_core()?)?;
+    let binary = footprint::size(&ours)?;
+    let measured =
+        Measured { binary, counts: counts::all(&stage, &Contender::ours(&ours))?, ..Measured::default() };
+    for counts::Count { of, asked, each } in &measured.counts {
+        println!("{asked}: {each:.1} {of:?}");
+    }
+    let (table, verdicts) = goals.judge(&measured);
+    println!("\n{table}");
+    Ok(if verdicts.contains(&Verdict::Missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn compare(options: &Options) -> anyhow::Result<ExitCode> {
@@ -153,7 +173,7 @@ fn keep(measured: &Measured, options: &Options) -> anyhow::Result<()> {
     let place = match options.mode {
         // The one that the README shows.
         Mode::Full => root().join("benches/sidebyside/results.svg"),
-        Mode::Quick | Mode::Trial => folder.join("results.svg"),
+        Mode::Quick | Mode::Trial | Mode::Counts => folder.join("results.svg"),
     };
     fs::write(&place, picture)?;
     println!("picture:   {}", place.display());

@@ -33,6 +33,8 @@ pub(crate) enum Mode {
     Quick,
     /// For figures that are published.
     Full,
+    /// Only what can be counted, and so can be gated by.
+    Counts,
 }
 
 impl Options {
@@ -43,9 +45,10 @@ impl Options {
             let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
             match &*argument {
                 // What cargo says to every bench; the mode may stand on either side of it.
-                "--bench" if mode == Mode::Full => {}
+                "--bench" if matches!(mode, Mode::Full | Mode::Counts) => {}
                 "--bench" | "--quick" => mode = Mode::Quick,
                 "--full" => mode = Mode::Full,
+                "--counts" => mode = Mode::Counts,
                 "--first" => first = true,
                 "--only" => only.push(value()?),
                 "--proxy" => proxy = Some(value()?.into()),
@@ -56,6 +59,7 @@ impl Options {
             Mode::Trial => (1, Duration::from_millis(20), 16),
             Mode::Quick => (3, Duration::from_millis(500), 5_000),
             Mode::Full => (9, Duration::from_secs(1), 5_000),
+            Mode::Counts => (0, Duration::ZERO, 0),
         };
         Ok(Self { rounds, spell, held, mode, only, proxy, first })
     }
@@ -66,5 +70,4 @@ impl Options {
     }
 }
 
-const USAGE: &str =
-    "use: cargo bench --bench sidebyside -- [--quick | --full] [--only WORDS]... [--first] [--proxy PROGRAM]";
+const USAGE: &str = "use: cargo bench --bench sidebyside -- [--quick | --full | --counts] [--only WORDS]... [--first] [--proxy PROGRAM]";

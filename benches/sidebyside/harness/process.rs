@@ -38,7 +38,7 @@ impl Process {
             thread::sleep(STEP);
         }
         anyhow::bail!(
-            "it was not ready after 10 s, and said:\n{}",
+            "it was not ready after a minute, and said:\n{}",
             fs::read_to_string(log).unwrap_or_default()
         )
     }
@@ -201,5 +201,5 @@ fn number(path: &Path) -> Option<u32> {
 /// The state of a listening socket (the kernel's `TCP_LISTEN`).
 const LISTEN: &str = "0A";
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(10);

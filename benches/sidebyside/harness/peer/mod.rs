@@ -11,6 +11,7 @@ mod ours;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -123,6 +124,16 @@ impl Contender {
 
     /// Starts it, and waits until it answers, and not that it cannot yet (503, while it has no token).
     pub(crate) fn start(&self, stage: &Stage, transport: Transport) -> anyhow::Result<Peer> {
+        self.start_under(stage, transport, &[])
+    }
+
+    /// The same under valgrind with these arguments, unless there are none.
+    pub(crate) fn start_under(
+        &self,
+        stage: &Stage,
+        transport: Transport,
+        valgrind: &[String],
+    ) -> anyhow::Result<Peer> {
         let port = free_port()?;
         let folder = stage.file(&format!("{}-{}-{port}", self.program.name(), transport.name()));
         std::fs::create_dir(&folder)?;
@@ -132,12 +143,14 @@ impl Contender {
             Program::Nginx => nginx::command(&self.path, &place)?,
             Program::Haproxy => haproxy::command(&self.path, &place)?,
         };
+        let command = if valgrind.is_empty() { command } else { under_valgrind(&command, valgrind) };
         let log = place.file("log");
         let mut peer = Peer {
             program: self.program,
             process: Process::start(command, &log)?,
             address: (Ipv4Addr::LOCALHOST, port).into(),
             socket: place.file("socket"),
+            log: log.clone(),
         };
         let target = Target::Port(peer.address);
         let request = Asked::Small.request("GET", None);
@@ -145,6 +158,14 @@ impl Contender {
         peer.process.wait(ready, &log).with_context(|| format!("{} does not serve", self.program.name()))?;
         Ok(peer)
     }
+}
+
+fn under_valgrind(command: &Command, arguments: &[String]) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(arguments).arg(command.get_program()).args(command.get_args());
+    valgrind.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    valgrind.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    valgrind
 }
 
 /// Where a peer is to be, and what it is to stand before.
@@ -169,6 +190,8 @@ pub(crate) struct Peer {
     process: Process,
     pub(crate) address: SocketAddr,
     socket: PathBuf,
+    /// What it prints.
+    pub(crate) log: PathBuf,
 }
 
 impl Peer {

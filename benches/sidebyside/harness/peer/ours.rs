@@ -1,6 +1,6 @@
 //! tradovate-proxy: its defaults, but for limits that this load would reach, and with guards.
 
-use std::{path::Path, process::Command};
+use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, process::Command};
 
 use crate::harness::{
     peer::{CONNECTIONS, Place},
@@ -19,6 +19,13 @@ pub(super) fn command(program: &Path, place: &Place<'_>) -> anyhow::Result<Comma
     for (name, value) in CREDENTIALS.iter().chain(GUARDS) {
         command.env(name, value);
     }
+    // From files: with secrets in its environment it would begin by starting itself anew without them, and a tool that
+    // counts would be left behind.
+    for (name, file) in SECRETS {
+        let path = place.file(file);
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?.write_all(b"any")?;
+        command.env(name, path);
+    }
     command
         .env("TRADOVATE_PROXY_UPSTREAM_URL", format!("{scheme}://{}", place.upstream))
         .env("TRADOVATE_PROXY_UPSTREAM_CA", place.stage.ca())
@@ -35,13 +42,10 @@ pub(super) fn command(program: &Path, place: &Place<'_>) -> anyhow::Result<Comma
 }
 
 /// The upstream lets anybody in.
-const CREDENTIALS: &[(&str, &str)] = &[
-    ("TRADOVATE_NAME", "sidebyside"),
-    ("TRADOVATE_PASSWORD", "any"),
-    ("TRADOVATE_APP_ID", "sidebyside"),
-    ("TRADOVATE_CID", "1"),
-    ("TRADOVATE_SEC", "any"),
-];
+const CREDENTIALS: &[(&str, &str)] =
+    &[("TRADOVATE_NAME", "sidebyside"), ("TRADOVATE_APP_ID", "sidebyside"), ("TRADOVATE_CID", "1")];
+
+const SECRETS: &[(&str, &str)] = &[("TRADOVATE_PASSWORD_FILE", "password"), ("TRADOVATE_SEC_FILE", "sec")];
 
 const GUARDS: &[(&str, &str)] = &[
     ("TRADOVATE_PROXY_HOSTS", "proxy.internal"),

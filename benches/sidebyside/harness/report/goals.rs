@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use crate::harness::{
+    asked::Asked,
+    counts::Counted,
     peer::{Program, Way},
     report::{Measured, figure::Figure, spread::Spread},
     rounds::Load,
@@ -17,6 +19,7 @@ use crate::harness::{
 pub(crate) struct Goals {
     ratio: Vec<Ratio>,
     size: Vec<Size>,
+    count: Vec<Each>,
 }
 
 /// A figure of ours over that of another.
@@ -47,6 +50,16 @@ enum Against {
 #[serde(deny_unknown_fields)]
 struct Size {
     of: Taken,
+    must: f64,
+    aim: f64,
+}
+
+/// What a request takes, counted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Each {
+    of: Counted,
+    asked: Asked,
     must: f64,
     aim: f64,
 }
@@ -123,10 +136,14 @@ impl Goals {
             let spread = goal.measured(measured).and_then(|size| Spread::of([size].into_iter()));
             (goal.to_string(), spread, goal.must, goal.aim)
         });
+        let counts = self.count.iter().map(|goal| {
+            let spread = goal.measured(measured).and_then(|each| Spread::of([each].into_iter()));
+            (goal.to_string(), spread, goal.must, goal.aim)
+        });
         let head = "**Goals**\n\n| what | measured | must | aim | verdict |\n|---|---|---|---|---|\n";
         let mut lines = vec![head.to_owned()];
         let mut verdicts = Vec::new();
-        for (what, spread, must, aim) in ratios.chain(sizes) {
+        for (what, spread, must, aim) in ratios.chain(sizes).chain(counts) {
             let verdict = spread.map_or(Verdict::Open, |spread| Verdict::of(spread, must, aim));
             let shown = spread.map_or_else(String::new, |spread| format!("{spread:#}"));
             lines.push(format!("| {what} | {shown} | {must} | {aim} | {verdict} |\n"));
@@ -179,6 +196,24 @@ impl Size {
             Taken::Held => memory.map(|memory| memory.held),
             Taken::Binary => Some(measured.binary),
         }
+    }
+}
+
+impl Each {
+    fn measured(&self, measured: &Measured) -> Option<f64> {
+        let count = measured.counts.iter().find(|count| count.of == self.of && count.asked == self.asked);
+        count.map(|count| count.each)
+    }
+}
+
+impl fmt::Display for Each {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, asked, .. } = self;
+        let of = match of {
+            Counted::Instructions => "instructions in user space",
+            Counted::Allocations => "allocations",
+        };
+        write!(f, "{of} per request: {asked}, plain upstream, 1 connection")
     }
 }
 

@@ -26,6 +26,11 @@ pub(crate) fn ask(target: &Target, request: &[u8]) -> anyhow::Result<Answer> {
     if let Stream::Tcp(stream) = &stream {
         stream.set_read_timeout(Some(PATIENCE))?;
     }
+    ask_on(&mut stream, request)
+}
+
+/// The same on a connection that carries more than one.
+pub(crate) fn ask_on(stream: &mut Stream, request: &[u8]) -> anyhow::Result<Answer> {
     stream.write_all(request)?;
     let (mut received, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
     let mut read = |received: &mut Vec<u8>| -> anyhow::Result<()> {

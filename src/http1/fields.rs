@@ -75,6 +75,17 @@ impl<'a> Fields<'a> {
         self.lines.iter().map(move |line| (line.name.cut(bytes), line.value.cut(bytes)))
     }
 
+    /// Every line, to be written to the other side as it is.
+    pub fn lines(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let bytes = self.bytes;
+        self.lines.iter().map(move |line| {
+            let behind = line.name.end..line.value.start;
+            let is_plain = bytes.get(behind).is_some_and(|behind| behind == b": ");
+            let plain = if is_plain { bytes.get(line.name.start..line.value.end) } else { None };
+            Field { name: line.name.cut(bytes), value: line.value.cut(bytes), plain }
+        })
+    }
+
     /// The values of every line with this name.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let name = name.as_bytes();
@@ -85,6 +96,43 @@ impl<'a> Fields<'a> {
     pub fn only(&self, name: &str) -> Option<&'a [u8]> {
         let mut values = self.all(name);
         values.next().filter(|_| values.next().is_none())
+    }
+}
+
+/// One field.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    /// As it was spelled.
+    pub name: &'a [u8],
+    /// Without the white space around it.
+    pub value: &'a [u8],
+    /// Both as they stand side by side, where they do.
+    plain: Option<&'a [u8]>,
+}
+
+impl<'a> Field<'a> {
+    /// One that stands in no head of HTTP/1.1.
+    pub fn new(name: &'a [u8], value: &'a [u8]) -> Self {
+        Self { name, value, plain: None }
+    }
+
+    /// Writes it as a line (RFC 9112 §5).
+    pub fn write(&self, buffer: &mut Vec<u8>) {
+        if let Some(plain) = self.plain {
+            buffer.extend_from_slice(plain);
+        } else {
+            buffer.extend_from_slice(self.name);
+            buffer.extend_from_slice(b": ");
+            buffer.extend_from_slice(self.value);
+        }
+        buffer.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The name only: the value may be a credential.
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Field").field(&String::from_utf8_lossy(self.name)).finish()
     }
 }
 

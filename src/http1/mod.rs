@@ -15,7 +15,7 @@ pub mod response;
 pub mod scan;
 
 pub use body::{BodyDecoder, Framing, Step};
-pub use fields::Fields;
+pub use fields::{Field, Fields};
 pub use request::{BadRequest, RequestHead, Version};
 pub use response::{BadResponse, ResponseHead};
 pub use scan::{HeadScanner, Scanned};

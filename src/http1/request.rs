@@ -246,9 +246,10 @@ fn is_host_byte(byte: u8) -> bool {
 
 /// RFC 9110 §8.6: digits only, so no sign, no list, no space; and no number that overflows.
 pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = str::from_utf8(value).ok()?;
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let (&first, rest) = value.split_first()?;
+    rest.iter()
+        .try_fold(digit(first)?, |length: u64, &byte| length.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 #[cfg(test)]

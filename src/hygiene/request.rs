@@ -7,7 +7,7 @@ use http::{Method, Request, Uri, header};
 
 use crate::{
     bearer::Bearer,
-    http1::{Fields, RequestHead},
+    http1::{Field, Fields, RequestHead},
     hygiene::names::crosses_upstream,
     origin::Origin,
 };
@@ -59,9 +59,9 @@ impl<'a> Scrubbed<'a> {
     }
 
     /// The fields that may cross, in the order they came.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let fields = self.0.fields;
-        fields.raw().filter(move |(name, _)| crosses_upstream(name, &fields))
+        fields.lines().filter(move |field| crosses_upstream(field.name, &fields))
     }
 
     /// RFC 9110 §8.6: a length is said where there is a body, or where the method makes one expected.
@@ -98,11 +98,8 @@ impl<'a> Authorized<'a, '_> {
         buffer.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         buffer.extend_from_slice(self.origin.authority().as_bytes());
         buffer.extend_from_slice(b"\r\n");
-        for (name, value) in self.request.fields() {
-            buffer.extend_from_slice(name);
-            buffer.extend_from_slice(b": ");
-            buffer.extend_from_slice(value);
-            buffer.extend_from_slice(b"\r\n");
+        for field in self.request.fields() {
+            field.write(buffer);
         }
         buffer.extend_from_slice(b"Authorization: ");
         buffer.extend_from_slice(self.bearer.as_bytes());
@@ -131,8 +128,8 @@ impl<'a> Authorized<'a, '_> {
             .build()
             .ok()?;
         let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).ok()?).uri(uri);
-        for (name, value) in self.request.fields() {
-            request = request.header(name, value);
+        for field in self.request.fields() {
+            request = request.header(field.name, field.value);
         }
         request = request.header(header::AUTHORIZATION, self.bearer.value());
         if self.request.says_length() {

@@ -257,7 +257,7 @@ impl Worker {
             draining: &self.draining,
             environment: self.proxy.guards.environment(),
             patience: self.proxy.timeouts.body_idle,
-            clock: &self.proxy.clock,
+            dates: &self.dates,
             remaining: None,
             penalty: None,
             request_id,

@@ -11,6 +11,7 @@ use crate::{
     http1::Version,
     proxy::{
         Draining,
+        dates::Dates,
         outbound::{Outbound, Watches},
     },
     tradovate::{Penalty, penalty},
@@ -25,7 +26,7 @@ pub(crate) async fn pass_on(
     version: Version,
     to_head: bool,
 ) -> Option<bool> {
-    let (draining, clock) = (Draining::default(), Clock::simulated(Timestamp::UNIX_EPOCH));
+    let (draining, dates) = (Draining::default(), Dates::new(Clock::simulated(Timestamp::UNIX_EPOCH)));
     let (mut alarm, mut buffer) = (Alarm::default(), Vec::new());
     let mut outbound = Outbound {
         stream,
@@ -37,7 +38,7 @@ pub(crate) async fn pass_on(
         draining: &draining,
         environment: "demo",
         patience: Duration::from_secs(30),
-        clock: &clock,
+        dates: &dates,
         request_id: None,
         remaining: Some(1),
         penalty: None,

@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 
-use crate::{idempotency::Kept, upstream::Answer};
+use crate::{http1::Field, idempotency::Kept, upstream::Answer};
 
 /// What an answer of upstream's begins with, wherever it is.
 pub(super) trait Heading {
     fn status(&self) -> StatusCode;
     fn reason(&self) -> &[u8];
-    fn for_each_field(&self, show: impl FnMut(&[u8], &[u8]));
+    fn for_each_field(&self, show: impl FnMut(Field<'_>));
 }
 
 impl Heading for Answer {
@@ -20,7 +20,7 @@ impl Heading for Answer {
         Self::reason(self)
     }
 
-    fn for_each_field(&self, show: impl FnMut(&[u8], &[u8])) {
+    fn for_each_field(&self, show: impl FnMut(Field<'_>)) {
         Self::for_each_field(self, show);
     }
 }
@@ -34,8 +34,8 @@ impl Heading for Kept {
         Self::reason(self)
     }
 
-    fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
-        self.fields().for_each(|(name, value)| show(name.as_bytes(), value));
+    fn for_each_field(&self, mut show: impl FnMut(Field<'_>)) {
+        self.fields().for_each(|(name, value)| show(Field::new(name.as_bytes(), value)));
     }
 }
 
@@ -49,11 +49,11 @@ impl Heading for (&Kept, bool) {
         self.0.reason()
     }
 
-    fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
+    fn for_each_field(&self, mut show: impl FnMut(Field<'_>)) {
         let (kept, is_replayed) = *self;
-        kept.fields().for_each(|(name, value)| show(name.as_bytes(), value));
+        kept.fields().for_each(|(name, value)| show(Field::new(name.as_bytes(), value)));
         if is_replayed {
-            show(b"Idempotency-Replayed", b"true");
+            show(Field::new(b"Idempotency-Replayed", b"true"));
         }
     }
 }

@@ -122,7 +122,7 @@ async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, UpstreamE
         Length::Bodiless(stated) => Kept::bodiless(status, reason, stated),
         Length::Known(_) | Length::Unknown => Kept::new(status, reason),
     };
-    answer.for_each_field(|name, value| kept.field(&String::from_utf8_lossy(name), value));
+    answer.for_each_field(|field| kept.field(&String::from_utf8_lossy(field.name), field.value));
     if kept.body().is_none() {
         return Ok(Gathered { kept, is_whole: true });
     }

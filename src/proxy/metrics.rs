@@ -262,7 +262,7 @@ impl Observation<'_> {
         if let Some(entry) = &mut self.entry {
             // RFC 9110 §8.4.
             let mut is_coded = false;
-            answer.for_each_field(|name, _| is_coded |= name.eq_ignore_ascii_case(b"content-encoding"));
+            answer.for_each_field(|field| is_coded |= field.name.eq_ignore_ascii_case(b"content-encoding"));
             entry.is_answered(is_coded);
         }
     }

@@ -27,6 +27,7 @@ mod buffered;
 mod cancel;
 mod compat;
 mod connection;
+mod dates;
 mod departure;
 mod draining;
 mod error;
@@ -79,7 +80,7 @@ use crate::{
     downstream::Accepted,
     guard::Guards,
     idempotency::Register,
-    proxy::{draining::Draining, metrics::LocalMetrics, workspace::Workspaces},
+    proxy::{dates::Dates, draining::Draining, metrics::LocalMetrics, workspace::Workspaces},
     tradovate::{Endpoint, Endpoints},
     upstream::Upstream,
 };
@@ -128,13 +129,16 @@ pub struct Worker {
     metrics: LocalMetrics,
     draining: Draining,
     workspaces: Workspaces,
+    dates: Dates,
 }
 
 impl Worker {
     /// A worker that serves nobody yet.
     pub fn new(proxy: Arc<Proxy>, upstream: Upstream) -> Self {
         let metrics = proxy.metrics.local(proxy.endpoints.len());
-        Self { proxy, upstream, metrics, draining: Draining::default(), workspaces: Workspaces::default() }
+        let dates = Dates::new(proxy.clock.clone());
+        let (draining, workspaces) = (Draining::default(), Workspaces::default());
+        Self { proxy, upstream, metrics, draining, workspaces, dates }
     }
 
     /// Keeps connections open to where the session is, before anybody asks for one, for as long as there is a session;

@@ -3,17 +3,17 @@
 use std::{io, io::Write as _, pin::pin, time::Duration};
 
 use http::StatusCode;
-use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     audit::RequestId,
-    clock::{Alarm, Clock},
+    clock::Alarm,
     downstream::Stream,
     http1::Version,
     idempotency::Kept,
     proxy::{
         Draining,
+        dates::Dates,
         error::{Problem, outcome_name},
         heading::Heading,
     },
@@ -37,8 +37,8 @@ pub(super) struct Outbound<'a> {
     pub(super) environment: &'static str,
     /// How long the caller may take none of it.
     pub(super) patience: Duration,
-    /// For the date of what upstream has not dated.
-    pub(super) clock: &'a Clock,
+    /// For what upstream has not dated.
+    pub(super) dates: &'a Dates,
     /// What ordinary requests may still be sent, if there is a limit.
     pub(super) remaining: Option<u64>,
     /// What upstream's answer says in its body that its status does not.
@@ -84,7 +84,7 @@ impl Outbound<'_> {
         }
         self.buffer.clear();
         self.status_line(answer.status().as_u16(), answer.reason());
-        answer.for_each_field(|name, value| field(self.buffer, name, value));
+        answer.for_each_field(|field| field.write(self.buffer));
         self.buffer.extend_from_slice(b"\r\n");
         self.flush().await
     }
@@ -192,12 +192,13 @@ impl Outbound<'_> {
         self.buffer.clear();
         self.status_line(answer.status().as_u16(), answer.reason());
         let mut has_date = false;
-        answer.for_each_field(|name, value| {
-            has_date |= name.eq_ignore_ascii_case(b"date");
-            field(self.buffer, name, value);
+        answer.for_each_field(|field| {
+            has_date |= field.name.eq_ignore_ascii_case(b"date");
+            field.write(self.buffer);
         });
+        // RFC 9110 §6.6.1.
         if !has_date {
-            self.date();
+            self.dates.write(self.buffer);
         }
         if let Some(remaining) = self.remaining {
             self.number(BUDGET_REMAINING, remaining);
@@ -251,7 +252,7 @@ impl Outbound<'_> {
 
     async fn own_body(&mut self, content_type: &str, body: &[u8]) -> Result<(), Cut> {
         self.keep_alive &= !self.draining.has_begun();
-        self.date();
+        self.dates.write(self.buffer);
         field(self.buffer, ENVIRONMENT, self.environment.as_bytes());
         field(self.buffer, b"Content-Type", content_type.as_bytes());
         field(self.buffer, b"Cache-Control", b"no-store");
@@ -274,13 +275,6 @@ impl Outbound<'_> {
 
     fn number(&mut self, name: &[u8], number: u64) {
         field(self.buffer, name, itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    /// RFC 9110 §6.6.1.
-    fn date(&mut self) {
-        if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.clock.wall()) {
-            field(self.buffer, b"Date", date.as_bytes());
-        }
     }
 
     /// What an order is called in the audit log: for whoever has to ask about it later.

@@ -141,11 +141,14 @@ impl Endpoint {
     }
 }
 
-/// A hash of a path, whatever its case (FNV-1a). What callers send does not change the table, so none of them can make
+/// A hash of a path, whatever its case. What callers send does not change the table, so none of them can make
 /// it slow.
 fn place_of(path: &str) -> usize {
-    let hash = path.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+    let hash = path.as_bytes().chunks(4).fold(0x811c_9dc5_u32, |hash, chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        // The bit in which the cases of a letter differ; that others share a place for it costs a comparison.
+        (hash ^ (u32::from_le_bytes(word) | 0x2020_2020)).wrapping_mul(0x9e37_79b1).rotate_left(15)
     });
     hash as usize
 }

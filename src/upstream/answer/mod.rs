@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     bearer::Bearer,
-    http1::{BadResponse, Framing},
+    http1::{BadResponse, Field, Framing},
     hygiene::{
         EchoFilter,
         names::{crosses_downstream, may_be_answered, may_be_trailed},
@@ -158,18 +158,18 @@ impl Answer {
     }
 
     /// Shows every field that may cross to the caller, in the order they came.
-    pub fn for_each_field(&self, mut show: impl FnMut(&[u8], &[u8])) {
+    pub fn for_each_field(&self, mut show: impl FnMut(Field<'_>)) {
         match &self.transport {
             Transport::Http1(connection) => {
                 let fields = connection.fields();
-                for (name, value) in fields.raw().filter(|(name, _)| crosses_downstream(name, &fields)) {
-                    show(name, value);
+                for field in fields.lines().filter(|field| crosses_downstream(field.name, &fields)) {
+                    show(field);
                 }
             }
             Transport::Http2(answer) => {
                 for (name, value) in answer.response.headers() {
                     if may_be_answered(name.as_ref()) {
-                        show(name.as_ref(), value.as_bytes());
+                        show(Field::new(name.as_ref(), value.as_bytes()));
                     }
                 }
             }

@@ -114,6 +114,11 @@ pub(crate) fn contenders(ours: &Path) -> (Vec<Contender>, Vec<Program>) {
 }
 
 impl Contender {
+    /// Ours alone.
+    pub(crate) fn ours(path: &Path) -> Self {
+        Self { program: Program::Ours, path: path.to_owned() }
+    }
+
     /// The version that it says it has.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
         match self.program {

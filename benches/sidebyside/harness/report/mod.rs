@@ -16,6 +16,7 @@ pub(crate) use self::{
     picture::picture,
 };
 use crate::harness::{
+    counts::Count,
     footprint::Memory,
     peer::{Program, Way},
     rounds::{Load, Round},
@@ -32,6 +33,7 @@ pub(crate) struct Measured {
     /// Of our program, in MiB.
     pub(crate) binary: f64,
     pub(crate) loads: Vec<(Load, Vec<Round>)>,
+    pub(crate) counts: Vec<Count>,
     /// Rows that do not count, each with the reason.
     pub(crate) refused: Vec<String>,
 }

@@ -27,7 +27,7 @@ use crate::{
     bearer::Bearer,
     budget::Policy,
     callers::{self, Listener, Reach, Rules},
-    downstream::Access,
+    downstream::SocketAccess,
     idempotency::{Bounds, Journal},
 };
 
@@ -61,7 +61,7 @@ fn running_with(rules: Rules) -> Running {
 fn running_at(addresses: &str, rules: Rules) -> Running {
     let clock = Clock::simulated_from_now();
     let (publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
-    let listeners = Listeners::bind(&addresses.parse().unwrap(), None, &Access::default()).unwrap();
+    let listeners = Listeners::bind(&addresses.parse().unwrap(), None, &SocketAccess::default()).unwrap();
     let address = listeners.addresses().unwrap().tcp().unwrap();
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("tradovate_proxy_test_total", "A test.").unwrap())).unwrap();

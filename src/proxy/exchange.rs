@@ -16,7 +16,7 @@ use crate::{
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
         keyed,
-        metrics::Observation,
+        observation::Observation,
         outbound::{Cut, Outbound},
         outcome::Outcome,
         route::{Answerer, Route, stays_in_http},

@@ -12,7 +12,7 @@ use crate::{
         ProxyError, Worker,
         exchange::{After, stream_back},
         inbound::Head,
-        metrics::Observation,
+        observation::Observation,
         outbound::{Cut, Outbound, Watches as _},
         outcome::Outcome,
         route::{Answerer, Route},

@@ -183,7 +183,7 @@ async fn an_order_that_is_broken_off_while_it_waits_for_a_connection_frees_its_k
     proxy.stop().await;
 
     let written = std::fs::read_to_string(log.path().join("orders-000001.jsonl")).unwrap();
-    assert!(written.contains(r#""outcome":"not-sent","how":"aborted""#), "{written}");
+    assert!(written.contains(r#""outcome":"not-sent","how":"aborted-unsent""#), "{written}");
     let register =
         Register::start(Journal::within(state.path()), Bounds::default(), Clock::system()).unwrap();
     let order = Effect::Order.request(1);

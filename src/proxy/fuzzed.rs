@@ -10,6 +10,7 @@ use crate::{
     http1::Version,
     proxy::{
         Draining,
+        keyed::Keeping,
         outbound::{Outbound, Watches},
     },
     tradovate::{Penalty, penalty},
@@ -36,6 +37,7 @@ pub(crate) async fn pass_on(
         patience: Duration::from_secs(30),
         date: Timestamp::UNIX_EPOCH,
         request_id: None,
+        keeping: Keeping::AsAsked,
         remaining: Some(1),
         penalty: None,
         is_broken: false,

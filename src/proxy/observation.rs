@@ -11,6 +11,7 @@ use crate::{
     audit::{self, End, Entry, NotRecorded, RequestId},
     callers::Caller,
     proxy::{
+        keyed::Keeping,
         metrics::{LocalMetrics, name, names},
         outbound::Watches,
         outcome::Outcome,
@@ -32,6 +33,7 @@ pub(super) struct Observation<'a> {
     /// Time that passed in waiting for a token or in opening a connection.
     elsewhere: Duration,
     was_sent: bool,
+    keeping: Keeping,
     caller: Option<Caller>,
     endpoint: Option<Endpoint>,
     /// What is written down of it, if it may change something.
@@ -49,6 +51,7 @@ impl<'a> Observation<'a> {
             upstream: Duration::ZERO,
             elsewhere: Duration::ZERO,
             was_sent: false,
+            keeping: Keeping::default(),
             sent: None,
             caller: None,
             endpoint: None,
@@ -87,6 +90,16 @@ impl<'a> Observation<'a> {
     /// What it is called there, and in the log.
     pub(super) fn request_id(&self) -> Option<RequestId> {
         self.entry.as_ref().map(Entry::id)
+    }
+
+    /// It goes as if it had no idempotency key.
+    pub(super) fn loses_its_key(&mut self) {
+        self.keeping = Keeping::NotKept;
+    }
+
+    /// What became of its idempotency key.
+    pub(super) fn keeping(&self) -> Keeping {
+        self.keeping
     }
 
     /// Writes down that it begins, if it is to be written down. Cancel safe.

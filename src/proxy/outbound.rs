@@ -15,6 +15,7 @@ use crate::{
         Draining,
         error::{Problem, outcome_name},
         heading::Heading,
+        keyed::Keeping,
     },
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
@@ -43,6 +44,8 @@ pub(super) struct Outbound<'a> {
     pub(super) penalty: Option<Penalty>,
     /// What the request is called, if it may change something.
     pub(super) request_id: Option<RequestId>,
+    /// What became of its idempotency key.
+    pub(super) keeping: Keeping,
     pub(super) is_broken: bool,
 }
 
@@ -210,7 +213,7 @@ impl Outbound<'_> {
         if might_be_ours(answer.status()) {
             field(self.buffer, OUTCOME, ANSWERED);
         }
-        self.request_id();
+        self.about_request();
         // Writing to a Vec cannot fail.
         let _ = match length {
             Length::Bodiless(Some(length)) | Length::Known(length) => {
@@ -230,7 +233,7 @@ impl Outbound<'_> {
         let reason = problem.status.canonical_reason().unwrap_or_default();
         self.status_line(problem.status.as_u16(), reason.as_bytes());
         field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
-        self.request_id();
+        self.about_request();
         if let Some(seconds) = problem.retry_after {
             field(self.buffer, "Retry-After", seconds.to_string().as_bytes());
         }
@@ -278,8 +281,12 @@ impl Outbound<'_> {
         }
     }
 
-    /// What an order is called in the audit log: for whoever has to ask about it later.
-    fn request_id(&mut self) {
+    /// What an order is called in the audit log, for whoever has to ask about it later; and whether to repeat it would be
+    /// to order again, for whoever is about to.
+    fn about_request(&mut self) {
+        if self.keeping == Keeping::NotKept {
+            field(self.buffer, IDEMPOTENCY, b"not-kept");
+        }
         if let Some(id) = self.request_id {
             // Writing to a Vec cannot fail.
             let _ = write!(self.buffer, "{REQUEST_ID}: {id}\r\n");
@@ -335,6 +342,7 @@ fn might_be_ours(status: StatusCode) -> bool {
 
 const ENVIRONMENT: &str = "X-Proxy-Environment";
 const OUTCOME: &str = "X-Proxy-Outcome";
+const IDEMPOTENCY: &str = "X-Proxy-Idempotency";
 const REQUEST_ID: &str = "X-Proxy-Request-Id";
 const ANSWERED: &[u8] = b"answered";
 

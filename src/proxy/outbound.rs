@@ -11,6 +11,7 @@ use crate::{
     downstream::Stream,
     http1::Version,
     idempotency::Kept,
+    problem,
     proxy::{
         Draining,
         error::{Problem, outcome_name},
@@ -243,7 +244,7 @@ impl Outbound<'_> {
         if let Some(challenge) = problem.challenge {
             field(self.buffer, "WWW-Authenticate", challenge.as_bytes());
         }
-        self.own_body("application/problem+json", &problem.to_json()).await
+        self.own_body(problem::MEDIA_TYPE, &problem.to_json()).await
     }
 
     /// Writes a 200 of our own with a JSON body.

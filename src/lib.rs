@@ -51,7 +51,7 @@
 //! | 3 | [`upstream`]: connections to Tradovate, and what is sent on them · [`downstream`]: connections from callers · [`callers`]: who may call · [`guard`]: what the operator does not let pass · [`idempotency`]: orders that have gone before · [`budget`]: how many requests Tradovate will still take · [`audit`]: what was ordered, and what became of it |
 //! | 2 | [`hygiene`]: what crosses · [`tradovate`]: all that is particular to this API · [`oauth2`]: the refresh grant |
 //! | 1 | [`auth`]: the token's life, knowing no vendor · [`http1`]: the wire format, strictly |
-//! | 0 | [`clock`] · [`bearer`] · [`origin`] |
+//! | 0 | [`clock`] · [`bearer`] · [`origin`] · [`problem`]: the form of our own answers |
 //!
 //! # What it deliberately does not do
 //!
@@ -79,6 +79,7 @@ pub mod hygiene;
 pub mod idempotency;
 pub mod oauth2;
 pub mod origin;
+pub mod problem;
 pub mod proxy;
 pub mod sandbox;
 pub mod server;

@@ -12,7 +12,12 @@ use std::{
 };
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter, reload};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt as _,
+    registry, reload,
+};
 
 /// In which form events are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,32 +62,26 @@ pub fn adjustable<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter.parsed())
+    let (filter, handle) = reload::Layer::new(filter.targets.clone());
+    let filtered = registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         // Else a closed standard error would be reported by `eprintln!`, which panics there.
         .log_internal_errors(false)
         .with_writer(Lines(writer));
-    match format {
-        Format::Text => {
-            let builder = builder.with_filter_reloading();
-            let verbosity = Verbosity::of(builder.reload_handle());
-            (Box::new(builder.finish()), verbosity)
-        }
-        Format::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let verbosity = Verbosity::of(builder.reload_handle());
-            (Box::new(builder.finish()), verbosity)
-        }
-    }
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
+        Format::Text => Box::new(filtered.with(lines)),
+        Format::Json => Box::new(filtered.with(lines.json().flatten_event(true))),
+    };
+    (subscriber, Verbosity::of(handle))
 }
 
 /// Sets which events are logged from now on. Cheap to clone; clones turn the same log.
 #[derive(Clone)]
-pub struct Verbosity(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+pub struct Verbosity(Arc<dyn Fn(Targets) + Send + Sync>);
 
 impl Verbosity {
-    fn of<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Self {
+    fn of<S: 'static>(handle: reload::Handle<Targets, S>) -> Self {
         Self(Arc::new(move |filter| {
             // Fails only where there is no log any more.
             let _ = handle.reload(filter);
@@ -91,7 +90,7 @@ impl Verbosity {
 
     /// From now on, these.
     pub fn set(&self, filter: &Filter) {
-        (self.0)(filter.parsed());
+        (self.0)(filter.targets.clone());
     }
 }
 
@@ -107,35 +106,41 @@ impl fmt::Debug for Verbosity {
 pub struct AlreadyStarted;
 
 /// Which events are logged: a level, or `target=level` pairs with commas between.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter(String);
+#[derive(Clone, Debug)]
+pub struct Filter {
+    text: String,
+    targets: Targets,
+}
 
-impl Filter {
-    fn parsed(&self) -> EnvFilter {
-        // Parsed before, by `from_str`: the lossy parser has nothing to lose.
-        EnvFilter::builder().parse_lossy(&self.0)
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 }
+
+impl Eq for Filter {}
 
 impl FromStr for Filter {
     type Err = InvalidFilter;
 
     fn from_str(text: &str) -> Result<Self, InvalidFilter> {
         for directive in text.split(',').map(str::trim) {
-            // `EnvFilter` takes a lone word for a target, so that `inof` would silence everything else.
+            // `Targets` takes a lone word for a target, so that `inof` would silence everything else.
             let is_word = !directive.contains(['=', '[', ':']);
             if is_word && (directive.is_empty() || directive.parse::<LevelFilter>().is_err()) {
                 return Err(InvalidFilter::Level);
             }
         }
-        EnvFilter::builder().parse(text).map_err(|_| InvalidFilter::Directive)?;
-        Ok(Self(text.to_owned()))
+        // Without the blanks that people leave behind commas.
+        let directives: Vec<_> = text.split(',').map(str::trim).collect();
+        let targets = directives.join(",").parse().map_err(|_| InvalidFilter::Directive)?;
+        Ok(Self { text: text.to_owned(), targets })
     }
 }
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

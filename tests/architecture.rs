@@ -18,6 +18,7 @@ const FLOORS: &[(&str, usize)] = &[
     ("clock", 0),
     ("bearer", 0),
     ("origin", 0),
+    ("problem", 0),
     ("http1", 1),
     ("auth", 1),
     ("hygiene", 2),

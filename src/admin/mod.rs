@@ -18,16 +18,18 @@
 //! Every route, to look or to change, is held to the rules of [`callers`](crate::callers): a rebound name, a web page,
 //! and, where keys are asked for, whoever has none, are turned away. Only `/livez` and `/readyz` answer without a key,
 //! and then without a reason: a kubelet has none to show. Heads, bodies, connections and their lives are bounded: a
-//! stuck scraper costs one slot for three minutes.
+//! stuck scraper costs one of the `places` for three minutes at most, and none that an operator needs.
 
 mod admission;
 mod advice;
 mod errand;
 mod exposition;
+mod foreigners;
 mod forget;
 mod kill;
 mod orders;
 mod page;
+mod places;
 mod problem;
 mod routes;
 mod rows;
@@ -65,7 +67,11 @@ use crate::{
     origin::Origin,
 };
 
-use self::admission::Ends;
+use self::{
+    admission::Ends,
+    foreigners::Foreigners,
+    places::{Places, Silence},
+};
 pub use self::{
     errand::{BadSpan, span},
     kill::SwitchReport,
@@ -170,19 +176,23 @@ pub async fn serve(listeners: Listeners, admin: Admin, shutdown: impl Future<Out
     let mut shutdown = pin!(shutdown);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let (mut places, mut foreigners) = (Places::default(), Foreigners::default());
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listeners.accept() => {
-                let peer = accepted.peer();
-                if !accepted.is_admitted() {
+                let peer = accepted.peer().clone();
+                if accepted.is_admitted() {
+                    let begin = |silence| {
+                        connections.spawn(converse(accepted, admin.clone(), silence, graceful.watcher()))
+                    };
+                    if !places.take(&peer, begin) {
+                        tracing::debug!(%peer, "admin connection refused: each that is open is being answered");
+                    }
+                } else if foreigners.is_news(&peer) {
                     tracing::warn!(%peer, "an admin connection was refused: name the user in socket-users, if it is one of yours");
-                } else if connections.len() >= MOST_CONNECTIONS {
-                    tracing::debug!(%peer, "admin connection refused: {MOST_CONNECTIONS} are open");
-                } else {
-                    connections.spawn(converse(accepted, admin.clone(), graceful.watcher()));
                 }
             }
         }
@@ -192,11 +202,13 @@ pub async fn serve(listeners: Listeners, admin: Admin, shutdown: impl Future<Out
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn converse(accepted: Accepted, admin: Admin, watcher: Watcher) {
+async fn converse(accepted: Accepted, admin: Admin, silence: Silence, watcher: Watcher) {
     let Some((stream, peer)) = accepted.open(HEAD_TIMEOUT).await else { return };
     let ends = Ends { local: stream.arrived_at(), peer };
-    let service =
-        service_fn(async |request| Ok::<_, Infallible>(routes::respond(&admin.0, &ends, request).await));
+    let service = service_fn(async |request| {
+        let _asked = silence.broken();
+        Ok::<_, Infallible>(routes::respond(&admin.0, &ends, request).await)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -215,8 +227,6 @@ async fn converse(accepted: Accepted, admin: Admin, watcher: Watcher) {
 /// How long answers under way may take once told to stop.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
-/// Probes, a scraper or two, and a person: whoever needs more is no operator.
-const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 8 * 1024;
 /// Enough for an order, which may wait for an attempt under way and then take as long as one itself

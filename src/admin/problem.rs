@@ -7,12 +7,12 @@ use http::{
 };
 use http_body_util::Full;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::{
     admin::errand::BadTerms,
     auth::Declined,
     callers::{Listener, Stranger},
+    problem,
 };
 
 /// How an order of some kind is given: for whoever gave it otherwise.
@@ -172,18 +172,11 @@ impl Problem {
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        let body = json!({
-            "type": format!("urn:tradovate-proxy:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Problem"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "help": self.help,
-        });
+        let body = problem::body(self.status, self.code, &self.detail, &self.help);
         let mut response = Response::new(Full::from(format!("{body}\n")));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(problem::MEDIA_TYPE));
         headers.extend(self.retry_after.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))));
         headers
             .extend(self.challenge.map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge))));

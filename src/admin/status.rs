@@ -139,8 +139,8 @@ impl Report {
             admin_listen: facts.admin_listen.to_string(),
             admin_tls: facts.admin_tls,
             access: AccessReport {
-                proxy: facts.callers.access(facts.reach).name().to_owned(),
-                admin: facts.operators.access(facts.admin_reach).name().to_owned(),
+                proxy: facts.callers.protection(facts.reach).name().to_owned(),
+                admin: facts.operators.protection(facts.admin_reach).name().to_owned(),
             },
             ready: admin.is_ready(),
             draining: admin.is_draining(),

@@ -48,10 +48,10 @@ use crate::{
     audit::{self, AuditLog},
     auth::{self, Reader, Renewer, TokenSource as _, Vault},
     budget::{self, Budget},
-    callers::{self, Callers, Listener, Reach},
+    callers::{self, Callers, Listener, Protection, Reach},
     clock::Clock,
     config::Config,
-    downstream::{self, Access, Address, Addresses, Listeners, Tls, Unbound},
+    downstream::{self, Address, Addresses, Listeners, SocketAccess, Tls, Unbound},
     guard::{self, Guards, Sweeps},
     idempotency::Register,
     proxy::{self, Buffered, Canceller, Proxy},
@@ -334,7 +334,7 @@ fn reach(addresses: &Addresses, certified: bool) -> Reach {
 
 /// Says so at every start: what was allowed once for a test is easily forgotten.
 fn warn_if_open(what: &str, callers: &Callers, reach: Reach, addresses: &Addresses) {
-    if callers.access(reach) == callers::Access::Open {
+    if callers.protection(reach) == Protection::Open {
         tracing::warn!(
             %addresses,
             advice = "give callers keys (tradovate-proxy key NAME), or listen on loopback",
@@ -353,7 +353,7 @@ fn bind(
     flag: &'static str,
     addresses: &Addresses,
     tls: Option<&Arc<Tls>>,
-    access: &Access,
+    access: &SocketAccess,
 ) -> Result<Listeners, AppError> {
     let bound = Listeners::bind(addresses, tls, access);
     bound.map_err(|Unbound { address, error }| AppError::Bind { what, flag, address, source: error })

@@ -17,7 +17,7 @@
 //!   cannot take over on any port.
 //! - **`Origin` and `Sec-Fetch-Site`** give away a page that calls us by our right name: a form or a `no-cors` fetch needs
 //!   no one's leave to be sent, and for an order being sent is enough. Nothing is granted either: a preflight is refused,
-//!   and no answer has an `Access-Control-Allow-…` (`hygiene` takes upstream's out).
+//!   and no answer has an `Protection-Control-Allow-…` (`hygiene` takes upstream's out).
 //! - **Keys** tell callers of one machine or network apart, and are the only bar where others can reach the listener:
 //!   curl says no `Origin`.
 //!
@@ -89,7 +89,7 @@ pub enum Reach {
 
 /// What keeps others out of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Protection {
     /// That only this machine, or network namespace, reaches it.
     Loopback,
     /// That one of the keys is needed.
@@ -136,13 +136,13 @@ impl Callers {
     }
 
     /// What keeps others out of a listener that can be reached so.
-    pub fn access(&self, reach: Reach) -> Access {
+    pub fn protection(&self, reach: Reach) -> Protection {
         match (self.rules.load().keys.is_empty(), reach) {
-            (false, Reach::Machine | Reach::Network) => Access::Keys,
-            (false, Reach::Certified) if self.listener == Listener::Admin => Access::Keys,
-            (_, Reach::Certified) => Access::Certificates,
-            (true, Reach::Machine) => Access::Loopback,
-            (true, Reach::Network) => Access::Open,
+            (false, Reach::Machine | Reach::Network) => Protection::Keys,
+            (false, Reach::Certified) if self.listener == Listener::Admin => Protection::Keys,
+            (_, Reach::Certified) => Protection::Certificates,
+            (true, Reach::Machine) => Protection::Loopback,
+            (true, Reach::Network) => Protection::Open,
         }
     }
 }
@@ -167,7 +167,7 @@ impl Rules {
     }
 }
 
-impl Access {
+impl Protection {
     /// As `/status` has it.
     pub fn name(self) -> &'static str {
         match self {

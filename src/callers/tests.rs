@@ -160,14 +160,14 @@ fn new_rules_are_in_force_for_every_clone_at_once() {
 fn what_keeps_others_out_is_told() {
     let (open, keyed) = (Rules::default(), mint("desk").unwrap().entry.parse().unwrap());
     let keyed = Rules { keys: keyed, ..Rules::default() };
-    for (rules, reach, access) in [
-        (&open, Reach::Machine, Access::Loopback),
-        (&open, Reach::Network, Access::Open),
-        (&open, Reach::Certified, Access::Certificates),
-        (&keyed, Reach::Machine, Access::Keys),
-        (&keyed, Reach::Network, Access::Keys),
-        (&keyed, Reach::Certified, Access::Certificates),
+    for (rules, reach, protection) in [
+        (&open, Reach::Machine, Protection::Loopback),
+        (&open, Reach::Network, Protection::Open),
+        (&open, Reach::Certified, Protection::Certificates),
+        (&keyed, Reach::Machine, Protection::Keys),
+        (&keyed, Reach::Network, Protection::Keys),
+        (&keyed, Reach::Certified, Protection::Certificates),
     ] {
-        assert_eq!(Stage::with(rules.clone()).callers.access(reach), access, "{reach:?}");
+        assert_eq!(Stage::with(rules.clone()).callers.protection(reach), protection, "{reach:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     admin::SwitchReport,
-    cli::{Exit, print, question::Question, session::table},
+    cli::{Exit, question::Question, session::tell},
     config::{Environment, Flags},
 };
 
@@ -29,20 +29,7 @@ pub fn kill(turn: Turn, flags: &Flags, environment: &Environment) -> Exit {
         Turn::Release => ("/guards/release", None),
     };
     let question = Question { method: "POST", path, body, patience: PATIENCE };
-    let (address, answer) = match question.ask(flags, environment) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    match serde_json::from_str::<SwitchReport>(&answer.body) {
-        Ok(report) if answer.status == 200 => {
-            print(&table(&report.rows()));
-            if report.is_complete() { Exit::Success } else { Exit::Failure }
-        }
-        _ => {
-            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
-            Exit::Failure
-        }
-    }
+    tell(&question, flags, environment, SwitchReport::rows, SwitchReport::is_complete)
 }
 
 /// Longer than all working orders may take to be cancelled.

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     admin::{Report, Row, SessionReport},
     cli::{Exit, print, question::Question},
@@ -10,21 +12,7 @@ use crate::{
 
 /// Prints how a running proxy stands. A success exactly when it is ready.
 pub fn status(flags: &Flags, environment: &Environment) -> Exit {
-    let question = Question::get("/status");
-    let (address, answer) = match question.ask(flags, environment) {
-        Ok(answered) => answered,
-        Err(exit) => return exit,
-    };
-    match serde_json::from_str::<Report>(&answer.body) {
-        Ok(report) if answer.status == 200 => {
-            print(&table(&report.rows()));
-            if report.is_ready() { Exit::Success } else { Exit::Failure }
-        }
-        _ => {
-            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
-            Exit::Failure
-        }
-    }
+    tell(&Question::get("/status"), flags, environment, Report::rows, Report::is_ready)
 }
 
 /// An operator's order.
@@ -39,14 +27,25 @@ pub struct SessionOrder {
 pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -> Exit {
     let body = order.term.as_ref().map(|(name, text)| serde_json::json!({ *name: text }).to_string());
     let question = Question { method: "POST", path: order.path, body, patience: PATIENCE };
+    tell(&question, flags, environment, SessionReport::rows, |_| true)
+}
+
+/// Asks, and prints the rows of the report that is answered. A success exactly when there is one, and it `is_well`.
+pub(super) fn tell<R: DeserializeOwned>(
+    question: &Question,
+    flags: &Flags,
+    environment: &Environment,
+    rows: fn(&R) -> Vec<Row>,
+    is_well: fn(&R) -> bool,
+) -> Exit {
     let (address, answer) = match question.ask(flags, environment) {
         Ok(answered) => answered,
         Err(exit) => return exit,
     };
-    match serde_json::from_str::<SessionReport>(&answer.body) {
+    match serde_json::from_str(&answer.body) {
         Ok(report) if answer.status == 200 => {
-            print(&table(&report.rows()));
-            Exit::Success
+            print(&table(&rows(&report)));
+            if is_well(&report) { Exit::Success } else { Exit::Failure }
         }
         _ => {
             question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
@@ -55,7 +54,7 @@ pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -
     }
 }
 
-pub(super) fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut out, (label, text)| {
         // Writing to a String cannot fail.

@@ -13,9 +13,7 @@ use crate::{
 pub(super) fn callers(layers: &mut Layers<'_>) -> Rules {
     Rules {
         hosts: layers.optional(&s::HOSTS, value::host_names).unwrap_or_default(),
-        origins: layers
-            .optional(&s::ALLOW_ORIGINS, |text| value::list(text, ORIGINS, value::is_web_origin))
-            .unwrap_or_default(),
+        origins: layers.optional(&s::ALLOW_ORIGINS, value::web_origins).unwrap_or_default(),
         keys: keys(layers, &s::CALLER_KEYS),
     }
 }
@@ -34,8 +32,6 @@ pub(super) fn operators(layers: &mut Layers<'_>) -> Rules {
 fn keys(layers: &mut Layers<'_>, setting: &'static Setting) -> Keys {
     layers.optional(setting, |text| Ok::<Keys, Invalid>(text.parse()?)).unwrap_or_default()
 }
-
-const ORIGINS: &str = "origins (scheme://host:port, as the browser sends them, and not `null`)";
 
 #[cfg(test)]
 mod tests {
@@ -115,6 +111,8 @@ mod tests {
             ("TRADOVATE_PROXY_ALLOW_ORIGINS", "*", "not a list of origins"),
             ("TRADOVATE_PROXY_ALLOW_ORIGINS", "https://a.example/", "not a list of origins"),
             ("TRADOVATE_PROXY_ALLOW_ORIGINS", "a.example", "not a list of origins"),
+            ("TRADOVATE_PROXY_ALLOW_ORIGINS", "app://a,https://A.example:443", "write https://a.example"),
+            ("TRADOVATE_PROXY_ALLOW_ORIGINS", "http://[::1]:80", "write http://[::1]"),
         ] {
             let text = load(&[(name, value)]).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(why), "{text}");

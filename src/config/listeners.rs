@@ -3,7 +3,7 @@
 use crate::{
     callers::Rules,
     config::{layers::Layers, problem::Fault, setting, tls, value, value::Invalid},
-    downstream::{Access, Address, Addresses, Identity, Openness},
+    downstream::{Address, Addresses, Identity, Openness, SocketAccess},
 };
 
 /// What the two listeners are made of.
@@ -18,7 +18,7 @@ pub struct Listening {
     /// Whether operators speak TLS too.
     pub admin_tls: bool,
     /// Who may use Unix sockets.
-    pub sockets: Access,
+    pub sockets: SocketAccess,
     /// Whether listening beyond loopback needs neither keys nor certificates.
     pub unsafe_open: bool,
 }
@@ -32,7 +32,8 @@ impl Listening {
         let callers = layers.value(&s::LISTEN, addresses);
         let admin = layers.value(&s::ADMIN_LISTEN, addresses);
         let open = layers.value(&s::UNSAFE_OPEN, value::yes_or_no);
-        let sockets = Access { openness: layers.value(&s::SOCKET_MODE, openness), users: users(layers) };
+        let sockets =
+            SocketAccess { openness: layers.value(&s::SOCKET_MODE, openness), users: users(layers) };
         let tls = tls::read(layers);
         let admin_tls = layers.value(&s::ADMIN_TLS, value::yes_or_no);
         if admin_tls && !layers.is_set(&s::TLS_CERT) {

@@ -39,6 +39,7 @@ pub mod handover;
 mod layers;
 mod listeners;
 mod look;
+mod pem_file;
 mod problem;
 mod render;
 mod secret_file;
@@ -47,7 +48,6 @@ mod setting;
 mod source;
 mod sources;
 mod tls;
-mod upstream_ca;
 mod value;
 
 use std::{
@@ -286,7 +286,7 @@ fn tradovate(layers: &mut Layers<'_>) -> tradovate::Environment {
 fn upstream_ca(layers: &mut Layers<'_>) -> Vec<CertificateDer<'static>> {
     let Some(path) = layers.optional(&setting::UPSTREAM_CA, layers::text) else { return Vec::new() };
     layers.looks_at(Path::new(&path));
-    upstream_ca::read(&path).unwrap_or_else(|why| {
+    pem_file::certificates(&path).unwrap_or_else(|why| {
         let value = (!path.contains('@')).then_some(path);
         layers.refuse(&setting::UPSTREAM_CA, Fault::Invalid { value, why });
         Vec::new()

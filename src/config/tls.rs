@@ -2,18 +2,13 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use rustls_pki_types::{
-    PrivateKeyDer,
-    pem::{self, PemObject as _},
-};
-
 use crate::{
     config::{
         layers::{self, Layers},
+        pem_file,
         problem::Fault,
         secret_file::{Exposed, READABLE_BY_OTHERS},
         setting::{self, Setting},
-        upstream_ca,
         value::Invalid,
     },
     downstream::{Identity, Unusable},
@@ -36,13 +31,14 @@ pub(super) fn read(layers: &mut Layers<'_>) -> Option<Identity> {
         }
         return None;
     };
-    let chain = noted(layers, &s::TLS_CERT, &cert, upstream_ca::read(&cert));
-    let client_ca = client_ca.map(|path| noted(layers, &s::TLS_CLIENT_CA, &path, upstream_ca::read(&path)));
+    let chain = noted(layers, &s::TLS_CERT, &cert, pem_file::certificates(&cert));
+    let client_ca =
+        client_ca.map(|path| noted(layers, &s::TLS_CLIENT_CA, &path, pem_file::certificates(&path)));
     let Some(key) = key else {
         layers.refuse(&s::TLS_CERT, Fault::Without { needs: s::TLS_KEY.key });
         return None;
     };
-    let private = noted(layers, &s::TLS_KEY, &key, private_key(&key));
+    let private = noted(layers, &s::TLS_KEY, &key, pem_file::private_key(&key));
     expose(layers, &key);
     if layers.problems.len() > problems {
         return None;
@@ -55,17 +51,6 @@ fn path(layers: &mut Layers<'_>, setting: &'static Setting) -> Option<String> {
     let path = layers.optional(setting, layers::text)?;
     layers.looks_at(Path::new(&path));
     Some(path)
-}
-
-/// The first private key in the PEM file at `path`, of any kind that TLS uses.
-fn private_key(path: &str) -> Result<PrivateKeyDer<'static>, Invalid> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        if let pem::Error::Io(error) = error {
-            Invalid::Unreadable(error.kind())
-        } else {
-            Invalid::PrivateKey
-        }
-    })
 }
 
 /// What was read, or `None` after noting why not.

@@ -1,6 +1,10 @@
 //! The forms a value can take: durations, sizes, numbers, addresses, choices and lists, each parsed strictly.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use crate::callers::HostName;
 
@@ -94,16 +98,37 @@ pub(super) fn host_names(text: &str) -> Result<Vec<HostName>, Invalid> {
     names.map_err(|_| Invalid::List { form: "host names or addresses (without a port, and not 0.0.0.0)" })
 }
 
-/// An origin as a browser writes it (RFC 6454 §6.2): never `null`, which every sandboxed frame sends.
-pub(super) fn is_web_origin(text: &str) -> bool {
+/// Origins as a browser writes them (RFC 6454 §6.2), to which they are compared: in lower case, which [`list`] sees to,
+/// and without the port that the scheme has anyway.
+pub(super) fn web_origins(text: &str) -> Result<Vec<String>, Invalid> {
+    let origins = list(text, ORIGINS, is_web_origin)?;
+    let written = |origin: &String| {
+        let bare = DEFAULT_PORTS.iter().filter(|(scheme, _)| origin.starts_with(scheme));
+        bare.map(|(_, port)| *port).find_map(|port| origin.strip_suffix(port)).map(str::to_owned)
+    };
+    match origins.iter().find_map(written) {
+        Some(write) => Err(Invalid::DefaultPort { write }),
+        None => Ok(origins),
+    }
+}
+
+/// Never `null`, which every sandboxed frame sends.
+fn is_web_origin(text: &str) -> bool {
     let is_scheme = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
     };
-    let is_host = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    let is_port = |text: &str| text.parse().is_ok_and(|port: u16| port > 0 && port.to_string() == text);
+    let is_host = |text: &str| match text.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => is_host_name(text),
     };
-    text.split_once("://").is_some_and(|(scheme, host)| is_scheme(scheme) && is_host(host))
+    let Some((scheme, authority)) = text.split_once("://") else { return false };
+    is_scheme(scheme)
+        && match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => is_host(host) && is_port(port),
+            _ => is_host(authority),
+        }
 }
 
 /// A duration in the largest unit that holds it whole; reads back as itself.
@@ -180,6 +205,12 @@ pub enum Invalid {
         /// What the entries must be.
         form: &'static str,
     },
+    /// An origin that no request comes from.
+    #[error("browsers leave the port out that the scheme has anyway: write {write}")]
+    DefaultPort {
+        /// The same origin as they write it.
+        write: String,
+    },
     /// Not an upstream.
     #[error(transparent)]
     Origin(#[from] crate::origin::OriginError),
@@ -204,6 +235,10 @@ pub enum Invalid {
     #[error("the file cannot be read: {0}")]
     Unreadable(std::io::ErrorKind),
 }
+
+const ORIGINS: &str = "origins (scheme://host:port, as the browser sends them, and not `null`)";
+/// WHATWG URL §4.2, as far as pages come by such.
+const DEFAULT_PORTS: [(&str, &str); 2] = [("http://", ":80"), ("https://", ":443")];
 
 /// No bound of this proxy is sensibly longer: a slip of the unit would be.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -253,6 +288,49 @@ mod tests {
             assert!(types(bad).is_err(), "{bad:?}");
         }
         assert!(address("localhost:8080").is_err() && address("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn an_origin_is_one_that_a_browser_would_send() {
+        for (text, read) in [
+            ("Chrome-Extension://ABC", "chrome-extension://abc"),
+            ("https://A.example:8443", "https://a.example:8443"),
+            ("https://a.example:80", "https://a.example:80"),
+            ("app://a:443", "app://a:443"),
+            ("http://[::1]", "http://[::1]"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+        ] {
+            assert_eq!(web_origins(text), Ok(vec![read.to_owned()]), "{text}");
+        }
+        for (text, write) in [
+            ("app://a,https://A.example:443", "https://a.example"),
+            ("http://localhost:80", "http://localhost"),
+            ("https://[::1]:443", "https://[::1]"),
+        ] {
+            assert_eq!(web_origins(text), Err(Invalid::DefaultPort { write: write.to_owned() }), "{text}");
+        }
+        for text in [
+            "null",
+            "*",
+            "",
+            "a.example",
+            "://a",
+            "1a://b",
+            "https://",
+            "https://a/",
+            "https://a:",
+            "https://a:0",
+            "https://a:0443",
+            "https://a:70000",
+            "https://a:b",
+            "https://a:1:2",
+            "https://[::1",
+            "https://[a]",
+            "https://::1",
+            "https://u@a",
+        ] {
+            assert_eq!(web_origins(text), Err(Invalid::List { form: ORIGINS }), "{text:?}");
+        }
     }
 
     proptest! {

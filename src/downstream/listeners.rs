@@ -12,7 +12,7 @@ use std::{
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use crate::downstream::{Accepted, Access, Address, Addresses, Tls, socket_file::SocketFile};
+use crate::downstream::{Accepted, Address, Addresses, SocketAccess, Tls, socket_file::SocketFile};
 
 /// Listeners that are bound. Dropped, they are closed, and the files of their sockets removed.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ enum Listener {
     Unix {
         file: SocketFile,
         socket: UnixListener,
-        access: Access,
+        access: SocketAccess,
     },
 }
 
@@ -47,7 +47,11 @@ impl Listeners {
     ///
     /// # Errors
     /// With the first address that cannot be listened on.
-    pub fn bind(addresses: &Addresses, tls: Option<&Arc<Tls>>, access: &Access) -> Result<Self, Unbound> {
+    pub fn bind(
+        addresses: &Addresses,
+        tls: Option<&Arc<Tls>>,
+        access: &SocketAccess,
+    ) -> Result<Self, Unbound> {
         let mut listeners = Vec::new();
         for address in addresses.iter() {
             let unbound = |error| Unbound { address: address.clone(), error };

@@ -22,22 +22,22 @@
 //! HTTP/1.0 caller of an answer of unknown length cannot tell its end from its being cut off.
 
 mod accepted;
-mod access;
 mod address;
 mod listeners;
 mod metrics;
 mod peer;
+mod socket_access;
 mod socket_file;
 mod stream;
 mod tls;
 
 pub use self::{
     accepted::Accepted,
-    access::{Access, Openness},
     address::{Address, AddressError, Addresses},
     listeners::{Listeners, Unbound},
     metrics::Metrics,
     peer::Peer,
+    socket_access::{Openness, SocketAccess},
     stream::Stream,
     tls::{Identity, Tls, Unusable},
 };

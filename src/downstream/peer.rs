@@ -39,14 +39,6 @@ impl Peer {
             Self::Tcp(_) | Self::Unix { .. } => None,
         }
     }
-
-    /// Whether the connection proves more than that somebody reached it.
-    pub fn is_authenticated(&self) -> bool {
-        match self {
-            Self::Tcp(_) => false,
-            Self::Unix { .. } | Self::Certificate { .. } => true,
-        }
-    }
 }
 
 impl fmt::Display for Peer {

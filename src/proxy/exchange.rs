@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::{
-    audit::{Asked, RequestId},
+    audit::Asked,
     callers::Signs,
     clock::Alarm,
     downstream::Stream,
@@ -17,7 +17,7 @@ use crate::{
         forward::{Outgoing, forward},
         inbound::{Head, Stop},
         keyed,
-        metrics::Observation,
+        observation::Observation,
         outbound::{Cut, Outbound},
         outcome::Outcome,
         route::{Answerer, Route, stays_in_http},
@@ -85,7 +85,7 @@ async fn serve(
     // Before the guards: what they would say of a repetition, it would say of the order, which has gone before.
     let attempt = match keyed::begin(worker, &caller, head, inbound.body(), &route, observation).await? {
         Some(Admission::Repeat(kept)) => {
-            let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), observation.request_id());
+            let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), Some(observation));
             return Ok(keyed::repeat(&kept, &mut outbound, observation).await);
         }
         Some(Admission::First(attempt)) => Some(attempt),
@@ -107,7 +107,7 @@ async fn serve(
         return Err(ProxyError::CallerLeft.into());
     }
 
-    let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), observation.request_id());
+    let mut outbound = worker.outbound(stream, alarm, buffer, Some(head), Some(observation));
     match route.by {
         Answerer::Proxy(call) => {
             let body = compat::answer(call, &*worker.token()?, &proxy.clock, worker.skew());
@@ -223,7 +223,7 @@ async fn refuse(
     let problem = error.problem();
     observation.complete(problem.status, error.outcome());
     let whole_head = inbound.has_head().then_some(&*head);
-    let mut outbound = worker.outbound(stream, alarm, buffer, whole_head, observation.request_id());
+    let mut outbound = worker.outbound(stream, alarm, buffer, whole_head, Some(observation));
     // RFC 9110 §9.3.2: no body, even where the rest of the head could not be read.
     outbound.to_head |= head.bytes.starts_with(b"HEAD ");
     // What is left of an unread body would be taken for the next request.
@@ -238,14 +238,15 @@ async fn refuse(
 }
 
 impl Worker {
-    /// How to answer the request with this head; where none could be read, in the plainest way.
+    /// How to answer the request with this head, as far as it has been observed; where none could be read, in the
+    /// plainest way.
     pub(super) fn outbound<'a>(
         &'a self,
         stream: &'a mut Stream,
         alarm: &'a mut Alarm,
         buffer: &'a mut Vec<u8>,
         head: Option<&Head>,
-        request_id: Option<RequestId>,
+        observation: Option<&Observation<'_>>,
     ) -> Outbound<'a> {
         Outbound {
             stream,
@@ -260,7 +261,8 @@ impl Worker {
             dates: &self.dates,
             remaining: None,
             penalty: None,
-            request_id,
+            request_id: observation.and_then(Observation::request_id),
+            keeping: observation.map(Observation::keeping).unwrap_or_default(),
             is_broken: false,
         }
     }

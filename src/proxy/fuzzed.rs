@@ -12,6 +12,7 @@ use crate::{
     proxy::{
         Draining,
         dates::Dates,
+        keyed::Keeping,
         outbound::{Outbound, Watches},
     },
     tradovate::{Penalty, penalty},
@@ -40,6 +41,7 @@ pub(crate) async fn pass_on(
         patience: Duration::from_secs(30),
         dates: &dates,
         request_id: None,
+        keeping: Keeping::AsAsked,
         remaining: Some(1),
         penalty: None,
         is_broken: false,

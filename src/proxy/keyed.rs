@@ -12,7 +12,7 @@ use crate::{
         ProxyError, Worker,
         exchange::{After, stream_back},
         inbound::Head,
-        metrics::Observation,
+        observation::Observation,
         outbound::{Cut, Outbound, Watches as _},
         outcome::Outcome,
         route::{Answerer, Route},
@@ -20,6 +20,16 @@ use crate::{
     tradovate::{Effect, Penalty},
     upstream::{Answer, Length, UpstreamError},
 };
+
+/// What becomes of the idempotency key that a request may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// What its caller expects.
+    #[default]
+    AsAsked,
+    /// It cannot be kept, and the request is sent all the same: a repetition would be sent too.
+    NotKept,
+}
 
 /// Asks the register for leave, if the request has a key and does something. What takes risk away goes without a key
 /// where that cannot be kept: its caller wants it sent above all.
@@ -44,6 +54,7 @@ pub(super) async fn begin(
     match admission {
         Err(why) if why.is_ours() && route.endpoint.relief => {
             let operation = route.endpoint.operation;
+            observation.loses_its_key();
             tracing::warn!(%caller, operation, %why, "a cancel or liquidation is sent as if it had no Idempotency-Key, since that cannot be kept: a repetition would be sent too");
             Ok(None)
         }

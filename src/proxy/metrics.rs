@@ -1,20 +1,16 @@
-//! What is counted of each request, and how: by a guard that is there from the first byte, so that no way out
-//! escapes the count.
+//! What is counted of requests, and how without a lock. What of each, its [`Observation`] says.
 
-use std::{cell::RefCell, thread, time::Duration};
+use std::cell::RefCell;
 
 use http::StatusCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
-use tokio::time::Instant;
 
 use crate::{
-    audit::{self, End, Entry, NotRecorded, RequestId},
     callers::{Caller, NOBODY},
-    proxy::{outbound::Watches, outcome::Outcome},
+    proxy::{observation::Observation, outcome::Outcome},
     tradovate::{Effect, Endpoint, endpoints::OTHER},
-    upstream::Answer,
 };
 
 /// The data path's metrics, shared by every worker.
@@ -134,11 +130,11 @@ pub(super) struct LocalMetrics {
     requests: IntCounterVec,
     /// By endpoint index; the last row is for requests that were refused before their path was known.
     counters: RefCell<Vec<Vec<Ending>>>,
-    request_duration: [Histogram; 4],
-    upstream_duration: [Histogram; 4],
-    added_latency: Histogram,
-    penalties: IntCounterVec,
-    in_flight: IntGauge,
+    pub(super) request_duration: [Histogram; 4],
+    pub(super) upstream_duration: [Histogram; 4],
+    pub(super) added_latency: Histogram,
+    pub(super) penalties: IntCounterVec,
+    pub(super) in_flight: IntGauge,
 }
 
 /// The counter for one way to end, of one endpoint.
@@ -151,24 +147,12 @@ struct Ending {
 }
 
 impl LocalMetrics {
-    /// Starts to observe a request. It is counted when it completes, or as aborted when the guard is dropped.
+    /// Starts to observe a request.
     pub(super) fn observe(&self) -> Observation<'_> {
-        self.in_flight.inc();
-        Observation {
-            metrics: self,
-            read: None,
-            upstream: Duration::ZERO,
-            elsewhere: Duration::ZERO,
-            was_sent: false,
-            sent: None,
-            caller: None,
-            endpoint: None,
-            entry: None,
-            completed: None,
-        }
+        Observation::new(self)
     }
 
-    fn count(
+    pub(super) fn count(
         &self,
         caller: Option<&Caller>,
         endpoint: Option<&Endpoint>,
@@ -194,202 +178,15 @@ impl LocalMetrics {
     }
 }
 
-/// One request under observation.
-#[must_use]
-#[derive(Debug)]
-pub(super) struct Observation<'a> {
-    metrics: &'a LocalMetrics,
-    /// When it had been read whole.
-    read: Option<Instant>,
-    /// When the request was last sent, until the answer's head came.
-    sent: Option<Instant>,
-    /// Time that was upstream's, from a request sent to the head of its answer.
-    upstream: Duration,
-    /// Time that passed in waiting for a token or in opening a connection.
-    elsewhere: Duration,
-    was_sent: bool,
-    caller: Option<Caller>,
-    endpoint: Option<Endpoint>,
-    /// What is written down of it, if it may change something.
-    entry: Option<Entry>,
-    completed: Option<(StatusCode, Outcome)>,
-}
-
-impl Observation<'_> {
-    /// Who sent it is known.
-    pub(super) fn is_by(&mut self, caller: Caller) {
-        self.caller = Some(caller);
-    }
-
-    /// What it asks for is known.
-    pub(super) fn is_for(&mut self, endpoint: &Endpoint) {
-        self.endpoint = Some(*endpoint);
-    }
-
-    /// The request has been read whole: from here on, time is ours.
-    pub(super) fn is_read(&mut self) {
-        self.read = Some(Instant::now());
-    }
-
-    /// It will be written down.
-    pub(super) fn concerns(&mut self, entry: Option<Entry>) {
-        self.entry = entry;
-    }
-
-    /// It went before, and only its answer is given again: nothing is sent, so nothing is written down.
-    pub(super) fn repeats(&mut self) {
-        if let Some(entry) = &mut self.entry {
-            entry.withdraw();
-        }
-    }
-
-    /// What it is called there, and in the log.
-    pub(super) fn request_id(&self) -> Option<RequestId> {
-        self.entry.as_ref().map(Entry::id)
-    }
-
-    /// Writes down that it begins, if it is to be written down. Cancel safe.
-    pub(super) async fn begin(&mut self) -> Result<(), NotRecorded> {
-        match &mut self.entry {
-            // Boxed: few requests are written down, and every connection would else keep room for it.
-            Some(entry) => Box::pin(entry.begin()).await,
-            None => Ok(()),
-        }
-    }
-
-    /// The head of upstream's answer is about to be passed on.
-    pub(super) fn reads(&mut self, answer: &Answer) {
-        if let Some(entry) = &mut self.entry {
-            // RFC 9110 §8.4.
-            let mut is_coded = false;
-            answer.for_each_field(|field| is_coded |= field.name.eq_ignore_ascii_case(b"content-encoding"));
-            entry.is_answered(is_coded);
-        }
-    }
-
-    /// The request is being handed to upstream.
-    pub(super) fn is_sent(&mut self) {
-        self.sent = Some(Instant::now());
-        self.was_sent = true;
-    }
-
-    /// Not a byte of it has left after all.
-    pub(super) fn is_not_sent(&mut self) {
-        self.was_sent = false;
-    }
-
-    /// Whether it was read so long ago that its caller may have given up, whatever it was that took the time.
-    pub(super) fn is_late(&self) -> bool {
-        self.took() > A_MOMENT
-    }
-
-    /// So long it was waited for something that the proxy does not do itself.
-    pub(super) fn was_elsewhere(&mut self, took: Duration) {
-        self.elsewhere += took;
-    }
-
-    /// Upstream's answer has begun.
-    pub(super) fn is_answered(&mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.upstream += sent.elapsed();
-        }
-    }
-
-    /// Upstream's answer is a penalty.
-    pub(super) fn is_penalty(&self) {
-        let (_, effect) = names(self.endpoint.as_ref());
-        self.metrics.penalties.with_label_values(&[effect]).inc();
-    }
-
-    /// How it ended.
-    pub(super) fn complete(&mut self, status: StatusCode, outcome: Outcome) {
-        self.completed = Some((status, outcome));
-    }
-
-    /// How long it is being worked on.
-    fn took(&self) -> Duration {
-        self.read.map_or(Duration::ZERO, |read| read.elapsed())
-    }
-
-    /// The one for the request's effect, if the request came as far as having one.
-    fn histogram<'h>(&self, of: &'h [Histogram; 4]) -> Option<&'h Histogram> {
-        Effect::ALL
-            .iter()
-            .position(|&effect| Some(effect) == self.endpoint.map(|endpoint| endpoint.effect))
-            .map(|at| &of[at])
-    }
-}
-
-impl Watches for Observation<'_> {
-    fn saw(&mut self, data: &[u8]) {
-        if let Some(entry) = &mut self.entry {
-            entry.saw(data);
-        }
-    }
-
-    fn is_passed_on(&self) {
-        let added = self.took().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
-        self.metrics.added_latency.observe(added.as_secs_f64());
-        if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
-            histogram.observe(self.upstream.as_secs_f64());
-        }
-    }
-}
-
-impl Drop for Observation<'_> {
-    fn drop(&mut self) {
-        let endpoint = self.endpoint.as_ref();
-        let (operation, effect) = names(endpoint);
-        let took = self.took();
-        let (status, outcome) = self.completed.unwrap_or_else(|| {
-            if thread::panicking() {
-                return (StatusCode::INTERNAL_SERVER_ERROR, Outcome::Panicked);
-            }
-            // 499 is nobody's status: it marks, in the metric alone, a request that got no whole answer from us.
-            (StatusCode::from_u16(499).unwrap_or_default(), Outcome::Aborted)
-        });
-        self.metrics.in_flight.dec();
-        self.metrics.count(self.caller.as_ref(), endpoint, status, outcome);
-        if let Some(histogram) = self.histogram(&self.metrics.request_duration) {
-            histogram.observe(took.as_secs_f64());
-        }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let matters =
-            endpoint.is_some_and(|endpoint| matches!(endpoint.effect, Effect::Order | Effect::Write));
-        let certainty = outcome.certainty(self.was_sent);
-        let (is_unknown, outcome) = (certainty == audit::Outcome::Unknown, outcome.name());
-        let request_id = self.request_id().map(tracing::field::display);
-        if let Some(entry) = self.entry.take() {
-            let status = self.completed.map(|(status, _)| status);
-            entry.end(&End { outcome: certainty, how: outcome, status, took });
-        }
-        let (status, caller) = (status.as_u16(), name(self.caller.as_ref()));
-        match (matters, is_unknown) {
-            (true, true) => {
-                tracing::warn!(request_id, operation, effect, status, outcome, caller, micros, "{UNKNOWN}");
-            }
-            (true, false) => {
-                tracing::info!(request_id, operation, effect, status, outcome, caller, micros, "request");
-            }
-            (false, _) => tracing::debug!(operation, effect, status, outcome, caller, micros, "request"),
-        }
-    }
-}
-
-const UNKNOWN: &str = "request without a certain outcome: look at order/list before it is sent again";
-
 /// What the table calls it; a request that was refused before its path was known is in no table.
-fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
+pub(super) fn names(endpoint: Option<&Endpoint>) -> (&'static str, &'static str) {
     endpoint.map_or((OTHER, "none"), |endpoint| (endpoint.operation, endpoint.effect.name()))
 }
 
 /// Whose it was; a request that was refused before that was asked is nobody's.
-fn name(caller: Option<&Caller>) -> &str {
+pub(super) fn name(caller: Option<&Caller>) -> &str {
     caller.map_or(NOBODY, Caller::name)
 }
-
-/// Longer than a disk takes that is well, or a connection to a broker that is near.
-const A_MOMENT: Duration = Duration::from_millis(250);
 
 /// Of `requests_total`. One too few or too many would be a panic, wherever it is counted.
 const LABELS: [&str; 5] = ["operation", "effect", "status", "outcome", "caller"];

@@ -42,6 +42,7 @@ mod keyed;
 mod limits;
 mod metrics;
 mod no_token;
+mod observation;
 mod outbound;
 mod outcome;
 pub mod route;

@@ -11,11 +11,13 @@ use crate::{
     downstream::Stream,
     http1::Version,
     idempotency::Kept,
+    problem,
     proxy::{
         Draining,
         dates::Dates,
         error::{Problem, outcome_name},
         heading::Heading,
+        keyed::Keeping,
     },
     tradovate::Penalty,
     upstream::{Answer, Length, UpstreamError},
@@ -45,6 +47,8 @@ pub(super) struct Outbound<'a> {
     pub(super) penalty: Option<Penalty>,
     /// What the request is called, if it may change something.
     pub(super) request_id: Option<RequestId>,
+    /// What became of its idempotency key.
+    pub(super) keeping: Keeping,
     pub(super) is_broken: bool,
 }
 
@@ -213,7 +217,7 @@ impl Outbound<'_> {
         if might_be_ours(answer.status()) {
             field(self.buffer, OUTCOME, ANSWERED);
         }
-        self.request_id();
+        self.about_request();
         match length {
             Length::Bodiless(Some(length)) | Length::Known(length) => self.number(CONTENT_LENGTH, length),
             Length::Unknown if delimited == Delimited::Chunks => {
@@ -230,7 +234,7 @@ impl Outbound<'_> {
         let reason = problem.status.canonical_reason().unwrap_or_default();
         self.status_line(problem.status.as_u16(), reason.as_bytes());
         field(self.buffer, OUTCOME, outcome_name(problem.sent).as_bytes());
-        self.request_id();
+        self.about_request();
         if let Some(seconds) = problem.retry_after {
             self.number(b"Retry-After", seconds);
         }
@@ -240,7 +244,7 @@ impl Outbound<'_> {
         if let Some(challenge) = problem.challenge {
             field(self.buffer, b"WWW-Authenticate", challenge.as_bytes());
         }
-        self.own_body("application/problem+json", &problem.to_json()).await
+        self.own_body(problem::MEDIA_TYPE, &problem.to_json()).await
     }
 
     /// Writes a 200 of our own with a JSON body.
@@ -277,8 +281,12 @@ impl Outbound<'_> {
         field(self.buffer, name, itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// What an order is called in the audit log: for whoever has to ask about it later.
-    fn request_id(&mut self) {
+    /// What an order is called in the audit log, for whoever has to ask about it later; and whether to repeat it would be
+    /// to order again, for whoever is about to.
+    fn about_request(&mut self) {
+        if self.keeping == Keeping::NotKept {
+            field(self.buffer, IDEMPOTENCY, b"not-kept");
+        }
         if let Some(id) = self.request_id {
             // Writing to a Vec cannot fail.
             let _ = write!(self.buffer, "{REQUEST_ID}: {id}\r\n");
@@ -336,6 +344,7 @@ fn might_be_ours(status: StatusCode) -> bool {
 const BUDGET_REMAINING: &[u8] = b"X-Proxy-Budget-Remaining";
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
 const ENVIRONMENT: &[u8] = b"X-Proxy-Environment";
+const IDEMPOTENCY: &[u8] = b"X-Proxy-Idempotency";
 const OUTCOME: &[u8] = b"X-Proxy-Outcome";
 const REQUEST_ID: &str = "X-Proxy-Request-Id";
 const ANSWERED: &[u8] = b"answered";

@@ -37,8 +37,10 @@ pub(super) enum Outcome {
     Truncated,
     /// The caller left before the end of the answer.
     CallerGone,
-    /// There was nobody left to answer.
+    /// There was nobody left to answer, and it may have been carried out.
     Aborted,
+    /// There was nobody left to answer, and no byte of it had left.
+    AbortedUnsent,
     /// A defect of ours.
     Panicked,
 }
@@ -46,7 +48,7 @@ pub(super) enum Outcome {
 impl Outcome {
     /// Every way.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Answered,
         Self::Replayed,
         Self::Local,
@@ -64,6 +66,7 @@ impl Outcome {
         Self::Truncated,
         Self::CallerGone,
         Self::Aborted,
+        Self::AbortedUnsent,
         Self::Panicked,
     ];
 
@@ -87,17 +90,19 @@ impl Outcome {
             Self::Truncated => "truncated",
             Self::CallerGone => "caller-gone",
             Self::Aborted => "aborted",
+            Self::AbortedUnsent => "aborted-unsent",
             Self::Panicked => "panicked",
         }
     }
 
-    /// What it means for whoever asks later what the request did, of which a byte has left or not.
+    /// What it means for whoever asks later what the request did. Of a defect alone it must be said whether a byte of the
+    /// request `has_left`.
     pub(super) fn certainty(self, has_left: bool) -> audit::Outcome {
         match self {
             Self::Answered | Self::Truncated | Self::CallerGone => audit::Outcome::Answered,
-            Self::UnknownTimeout | Self::UnknownBroken => audit::Outcome::Unknown,
-            Self::Aborted | Self::Panicked if has_left => audit::Outcome::Unknown,
-            Self::Aborted
+            Self::UnknownTimeout | Self::UnknownBroken | Self::Aborted => audit::Outcome::Unknown,
+            Self::Panicked if has_left => audit::Outcome::Unknown,
+            Self::AbortedUnsent
             | Self::Panicked
             | Self::Replayed
             | Self::Local

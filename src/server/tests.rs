@@ -22,7 +22,7 @@ use crate::{
     budget::{Budget, Policy},
     callers::{self, Callers, Listener, Rules},
     clock::Clock,
-    downstream::{Access, Listeners},
+    downstream::{Listeners, SocketAccess},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
     server::Workers,
     tradovate::Endpoints,
@@ -44,7 +44,7 @@ async fn a_panic_costs_one_connection_and_nothing_that_it_held() {
     let connector = Connector::new(Arc::new(tls), timeouts);
     let metrics = upstream::Metrics::register(&registry).unwrap();
     let workers = Workers::start(2, &proxy, &connector, &metrics, 0, Duration::ZERO).unwrap();
-    let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
+    let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &SocketAccess::default()).unwrap();
     let address = door.addresses().unwrap().tcp().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(async move {

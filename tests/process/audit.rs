@@ -11,7 +11,7 @@ use crate::support::{
     broker::Broker,
     http::{self, Answer},
     patience::until,
-    process::{Ended, program, run},
+    process::{Ended, deaf, program, run},
     proxy::{Proxy, serve},
     tool::{has_strace, straced},
 };
@@ -215,15 +215,4 @@ fn a_killed_proxy_has_lost_no_order_that_was_sent() {
     let log = audit("show", stage.state.path()).stdout;
     let begun = log.matches(" begun    ").count();
     assert!(begun >= stage.placed() && stage.placed() > 0, "{begun} lines for {} orders", stage.placed());
-}
-
-/// The same command, in a shell that has it told of a limit by an error, and not killed.
-fn deaf(command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
 }

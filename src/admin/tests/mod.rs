@@ -1,6 +1,7 @@
 //! Over real sockets, as a probe, a scraper, an operator and a hostile page would.
 
 mod admission;
+mod crowds;
 mod orders;
 mod states;
 
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use jiff::SignedDuration;
 use prometheus::IntCounter;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     sync::oneshot,
     task::JoinHandle,
@@ -26,7 +27,7 @@ use crate::{
     bearer::Bearer,
     budget::Policy,
     callers::{self, Listener, Reach, Rules},
-    downstream::Access,
+    downstream::SocketAccess,
     idempotency::{Bounds, Journal},
 };
 
@@ -54,9 +55,14 @@ fn callers(listener: Listener, rules: Rules) -> Callers {
 }
 
 fn running_with(rules: Rules) -> Running {
+    running_at("127.0.0.1:0", rules)
+}
+
+fn running_at(addresses: &str, rules: Rules) -> Running {
     let clock = Clock::simulated_from_now();
     let (publisher, reader) = auth::channel(clock.clone(), status(&clock, State::Starting));
-    let (listeners, address) = listeners();
+    let listeners = Listeners::bind(&addresses.parse().unwrap(), None, &SocketAccess::default()).unwrap();
+    let address = listeners.addresses().unwrap().tcp().unwrap();
     let registry = Registry::new();
     registry.register(Box::new(IntCounter::new("tradovate_proxy_test_total", "A test.").unwrap())).unwrap();
     let facts = Facts {
@@ -82,12 +88,6 @@ fn running_with(rules: Rules) -> Running {
         let _ = stopped.await;
     }));
     Running { address, publisher, orders, admin, clock, stop, served }
-}
-
-fn listeners() -> (Listeners, SocketAddr) {
-    let listeners = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
-    let address = listeners.addresses().unwrap().tcp().unwrap();
-    (listeners, address)
 }
 
 fn register(clock: &Clock) -> Register {
@@ -255,36 +255,6 @@ async fn only_reading_and_only_these_routes() {
         answer.starts_with("HTTP/1.1 200 ") && answer.contains("cache-control: no-store\r\n"),
         "{answer}"
     );
-}
-
-#[tokio::test]
-async fn connections_beyond_the_cap_are_closed_and_a_freed_slot_is_used_again() {
-    let running = running();
-    let mut held = Vec::new();
-    for _ in 0..MOST_CONNECTIONS {
-        let mut stream = TcpStream::connect(running.address).await.unwrap();
-        // Answered, so that it surely was accepted, and kept open.
-        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        stream.read_exact(&mut [0; 12]).await.unwrap();
-        held.push(stream);
-    }
-    let mut extra = TcpStream::connect(running.address).await.unwrap();
-    // Closed without a word: the end of the stream, or a reset.
-    assert!(matches!(extra.read(&mut [0; 1]).await, Ok(0) | Err(_)));
-    drop(held);
-    // The server notices each end by itself; until then a new connection may still be closed unanswered.
-    tokio::time::timeout(Duration::from_secs(30), async {
-        loop {
-            let mut stream = TcpStream::connect(running.address).await.unwrap();
-            let _ = stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").await;
-            let mut answer = Vec::new();
-            if stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.0 200") {
-                break;
-            }
-        }
-    })
-    .await
-    .unwrap();
 }
 
 #[tokio::test]

@@ -141,6 +141,10 @@ impl Config {
     }
 
     fn differs_in(&self, setting: &Setting, new: &Self) -> bool {
+        // The commands show it, and read it each time.
+        if setting.key == s::ADMIN_KEY.key {
+            return false;
+        }
         self.text(setting) != new.text(setting)
             // The same file, with other certificates in it.
             || setting.key == s::UPSTREAM_CA.key && self.upstream_ca != new.upstream_ca
@@ -217,9 +221,9 @@ static SOURCE: [&Setting; 12] = [
 
 /// What callers are shown, and what they must show.
 static TLS: [&Setting; 3] = [&s::TLS_CERT, &s::TLS_KEY, &s::TLS_CLIENT_CA];
-/// Who may call. The admin key is the commands' own, which read it each time.
-static CALLERS: [&Setting; 6] =
-    [&s::HOSTS, &s::ADMIN_HOSTS, &s::ALLOW_ORIGINS, &s::CALLER_KEYS, &s::ADMIN_KEYS, &s::ADMIN_KEY];
+/// Who may call.
+static CALLERS: [&Setting; 5] =
+    [&s::HOSTS, &s::ADMIN_HOSTS, &s::ALLOW_ORIGINS, &s::CALLER_KEYS, &s::ADMIN_KEYS];
 
 static POLICY: [&Setting; 7] = [
     &s::SESSION_ON_KICK,

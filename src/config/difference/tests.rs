@@ -69,6 +69,8 @@ fn each_change_takes_effect_where_it_can() {
         (vec![("TRADOVATE_PROXY_ALLOW_ORIGINS", "app://a")], vec![("allow-origins", ToCallers)]),
         (vec![("TRADOVATE_PROXY_CALLER_KEYS", KEYS)], vec![("caller-keys", ToCallers)]),
         (vec![("TRADOVATE_PROXY_ADMIN_KEYS", KEYS)], vec![("admin-keys", ToCallers)]),
+        // The commands' own.
+        (vec![("TRADOVATE_PROXY_ADMIN_KEY", "tpk_new")], vec![]),
         (vec![("TRADOVATE_PROXY_UNSAFE_OPEN", "yes")], vec![("unsafe-open", AtRestart)]),
         (vec![("TRADOVATE_NAME", "other")], vec![("credentials.name", AtRestart)]),
         (vec![("TRADOVATE_PROXY_LISTEN", "127.0.0.1:1")], vec![("listen", AtRestart)]),

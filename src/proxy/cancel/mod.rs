@@ -30,7 +30,7 @@ use crate::{
         departure::Departure,
         forward::{Asker, Outgoing, forward},
         inbound::Stop,
-        metrics::Observation,
+        observation::Observation,
         outbound::Watches as _,
         outcome::Outcome,
     },

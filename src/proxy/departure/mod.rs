@@ -17,7 +17,7 @@
 use crate::{
     budget::Fare,
     idempotency::Attempt,
-    proxy::metrics::Observation,
+    proxy::observation::Observation,
     upstream::{Answer, Failure, Prepared, Sent},
 };
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::upstream::Sent;
+use crate::{problem, upstream::Sent};
 
 /// What an answer of ours says, apart from its framing.
 #[derive(Clone, Debug)]
@@ -29,15 +29,8 @@ pub struct Problem {
 impl Problem {
     /// The body, as RFC 9457 has it.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut body = json!({
-            "type": format!("urn:tradovate-proxy:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Problem"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "help": self.help,
-            "outcome": outcome_name(self.sent),
-        });
+        let mut body = problem::body(self.status, self.code, &self.detail, &self.help);
+        body["outcome"] = json!(outcome_name(self.sent));
         // Tradovate refuses with this field, mostly under 200, so some clients look for nothing else. They take it for
         // a refusal, which it must not say where the outcome is unknown.
         if self.sent == Sent::No {

@@ -14,7 +14,7 @@ use crate::{
     hygiene::Scrubbed,
     origin::Origin,
     proxy::{
-        ProxyError, Worker, departure::Departure, inbound::Stop, metrics::Observation, outbound::Outbound,
+        ProxyError, Worker, departure::Departure, inbound::Stop, observation::Observation, outbound::Outbound,
     },
     tradovate::{Effect, Endpoint},
     upstream::{self, Answer, Choice, Failure, Prepared, Sent},

@@ -25,7 +25,7 @@ use crate::{
     budget::{Budget, Policy},
     callers::{self, Callers, Listener, Rules},
     clock::Clock,
-    downstream::{Access, Listeners},
+    downstream::{Listeners, SocketAccess},
     idempotency::{Bounds, Journal, Register},
     proxy::{Api, Buffered, Limits, Metrics, Proxy, Timeouts},
     tradovate::Endpoints,
@@ -249,7 +249,7 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
             metrics,
         };
         let worker = Rc::new(Worker::new(Arc::new(proxy), upstream));
-        let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &Access::default()).unwrap();
+        let door = Listeners::bind(&"127.0.0.1:0".parse().unwrap(), None, &SocketAccess::default()).unwrap();
         let caller = TcpStream::connect(door.addresses().unwrap().tcp().unwrap()).await.unwrap();
         tokio::task::spawn_local(worker.serve(door.accept().await));
         scene(stage, caller).await;

@@ -1,24 +1,15 @@
 //! Heads of answers, read as strictly as heads of requests: what two readers could take differently is no answer, its
 //! connection is not used again, and the caller is told that the outcome is unknown.
 
-use super::{Packets, Row, asked, context, is_no_answer, raw, row};
+use super::{Row, asked, is_no_answer, is_offered, raw, row};
 
 /// Each row is no answer.
 async fn are_refused(rows: impl IntoIterator<Item = Row>) {
-    let (mut upstream, proxy) = raw().await;
-    for (rule, bytes) in rows {
-        for packets in Packets::ALL {
-            let context = context(rule, &bytes, packets);
-            let mut client = proxy.client().await;
-            let mut request = asked(&mut client, &mut upstream, "GET").await;
-            request.offer(&bytes, packets == Packets::ByteByByte).await;
-            let answer = client.try_answer_to("GET").await;
-            let answer = answer.unwrap_or_else(|end| panic!("{end:?} without an answer: {context}"));
-            is_no_answer(&answer, "bad-answer", &context);
-            request.left().await;
-            super::goes_on(&mut client, &mut upstream, &context).await;
-        }
-    }
+    is_offered(rows, |answer, context| {
+        let answer = answer.unwrap_or_else(|end| panic!("{end:?} without an answer: {context}"));
+        is_no_answer(answer, "bad-answer", context);
+    })
+    .await;
 }
 
 fn ok(rows: &[(&'static str, &str)]) -> Vec<Row> {

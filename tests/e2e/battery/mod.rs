@@ -127,6 +127,25 @@ async fn forwards(rows: impl IntoIterator<Item = (&'static str, Vec<u8>, Vec<u8>
     }
 }
 
+/// Each row is offered as the answer to a request, and what its caller gets of it is judged. Upstream's connection is not
+/// used again, and the proxy goes on.
+async fn is_offered(rows: impl IntoIterator<Item = Row>, is_judged: impl Fn(Result<&Answer, End>, &str)) {
+    let (mut upstream, proxy) = raw().await;
+    for (rule, bytes) in rows {
+        for packets in Packets::ALL {
+            let context = context(rule, &bytes, packets);
+            let mut client = proxy.client().await;
+            let mut request = asked(&mut client, &mut upstream, "GET").await;
+            request.offer(&bytes, packets == Packets::ByteByByte).await;
+            let answer = client.try_answer_to("GET").await;
+            is_judged(answer.as_ref().map_err(|end| *end), &context);
+            request.left().await;
+            let mut next = if answer.is_ok() { client } else { proxy.client().await };
+            goes_on(&mut next, &mut upstream, &context).await;
+        }
+    }
+}
+
 /// What came is no answer, and the caller is told so: it may have been carried out (RFC 9110 §15.6.3).
 fn is_no_answer(answer: &Answer, code: &str, context: &str) {
     assert_eq!((answer.status(), answer.problem().as_str()), (502, code), "{context}");

@@ -34,6 +34,22 @@ async fn half_a_request_never_reaches_upstream() {
 }
 
 #[tokio::test]
+async fn an_order_whose_caller_left_before_it_did_is_not_counted_among_those_of_unknown_outcome() {
+    let (mut upstream, proxy) = raw().await;
+    let order = Effect::Order.request(1);
+    let (head, _) = order.split_once("\r\n\r\n").unwrap();
+    let mut client = proxy.client().await;
+    client.send(format!("{head}\r\nExpect: 100-continue\r\n\r\n")).await;
+    // What it wants is known.
+    assert_eq!(client.head().await.start, "HTTP/1.1 100 Continue");
+    client.reset();
+    let of_orders = |outcome| [("effect", "order"), ("status", "499"), ("outcome", outcome)];
+    proxy.counts(&of_orders("aborted-unsent"), 1.0).await;
+    proxy.counts(&of_orders("aborted"), 0.0).await;
+    upstream.is_untouched();
+}
+
+#[tokio::test]
 async fn a_reset_cancels_a_read_that_waits_for_its_answer() {
     let (mut upstream, proxy) = raw().await;
     let mut client = proxy.client().await;

@@ -183,7 +183,7 @@ async fn an_order_that_is_broken_off_while_it_waits_for_a_connection_frees_its_k
     proxy.stop().await;
 
     let written = std::fs::read_to_string(log.path().join("orders-000001.jsonl")).unwrap();
-    assert!(written.contains(r#""outcome":"not-sent","how":"aborted""#), "{written}");
+    assert!(written.contains(r#""outcome":"not-sent","how":"aborted-unsent""#), "{written}");
     let register =
         Register::start(Journal::within(state.path()), Bounds::default(), Clock::system()).unwrap();
     let order = Effect::Order.request(1);
@@ -275,7 +275,19 @@ async fn a_cancel_is_not_refused_because_its_key_cannot_be_kept() {
             request.ok("{}").await;
             let answer = client.answer().await;
             assert_eq!((answer.status(), answer.header("idempotency-replayed")), (200, None));
+            assert_eq!(answer.header("x-proxy-idempotency"), Some("not-kept"));
         }
+        // Above all where a caller would repeat it.
+        client.send(CANCEL).await;
+        upstream.request().await.close().await;
+        let lost = client.answer().await;
+        is_problem(&lost, 502, "connection-lost", "unknown");
+        assert_eq!(lost.header("x-proxy-idempotency"), Some("not-kept"));
+        // And of that request alone.
+        let mut client = proxy.client().await;
+        client.send(CANCEL.replace("Idempotency-Key: a\r\n", "")).await;
+        upstream.request().await.ok("{}").await;
+        assert_eq!(client.answer().await.header("x-proxy-idempotency"), None);
     }
 }
 
@@ -286,9 +298,11 @@ async fn a_cancel_whose_key_is_kept_goes_once() {
     let mut client = proxy.client().await;
     client.send(CANCEL).await;
     upstream.request().await.ok("{}").await;
-    client.answer().await;
+    assert_eq!(client.answer().await.header("x-proxy-idempotency"), None);
     client.send(CANCEL).await;
-    assert_eq!(client.answer().await.header("idempotency-replayed"), Some("true"));
+    let again = client.answer().await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("x-proxy-idempotency"), None);
     upstream.is_untouched();
 }
 

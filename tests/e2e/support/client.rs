@@ -312,6 +312,7 @@ const FIELDS: &[&str] = &[
     "x-proxy-outcome",
     "x-proxy-penalty",
     "x-proxy-environment",
+    "x-proxy-idempotency",
     "x-proxy-request-id",
 ];
 

@@ -22,6 +22,7 @@ use crate::support::{
     api::Api,
     http,
     patience::until,
+    process::deaf,
     proxy::{Proxy, serve},
 };
 
@@ -131,17 +132,6 @@ fn generation(state: &Path) -> Option<u64> {
 /// Waits until a session is stored.
 fn settled(state: &Path) -> u64 {
     until("a stored session", || generation(state).filter(|&generation| generation > 0))
-}
-
-/// The same command, in a shell that has it told of a limit by an error, and not killed.
-fn deaf(command: &Command) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
 }
 
 /// A user for whom permissions mean something: the one who runs the tests, unless that is root.

@@ -34,6 +34,17 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command, in a shell that has it told of a limit by an error, and not killed.
+pub(crate) fn deaf(command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: Command) -> Ended {
     Process::start(command).end()

@@ -6,7 +6,7 @@
 /// file, and ours, which goes by the user whom the kernel saw connect (unix(7), `SO_PEERCRED`) and whom nobody can
 /// pretend to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
+pub struct SocketAccess {
     /// For whom the file is open.
     pub openness: Openness,
     /// Ids of users let in besides our own and root. None: whomever the file is meant to be open for.
@@ -36,7 +36,7 @@ impl Openness {
     }
 }
 
-impl Access {
+impl SocketAccess {
     /// Whether a process of user `uid` is let in.
     pub(super) fn admits(&self, uid: u32) -> bool {
         let own = rustix::process::geteuid().as_raw();
@@ -62,11 +62,11 @@ mod tests {
 
     #[test]
     fn our_own_user_and_root_and_whoever_was_named() {
-        let access = |openness, users: &[u32]| Access { openness, users: users.to_vec() };
+        let access = |openness, users: &[u32]| SocketAccess { openness, users: users.to_vec() };
         for (access, uid, admitted) in [
-            (Access::default(), 1000, true),
-            (Access::default(), ROOT, true),
-            (Access::default(), 1001, false),
+            (SocketAccess::default(), 1000, true),
+            (SocketAccess::default(), ROOT, true),
+            (SocketAccess::default(), 1001, false),
             (access(Openness::Group, &[]), 1001, true),
             (access(Openness::Everyone, &[]), 65534, true),
             (access(Openness::Everyone, &[1001]), 1001, true),

@@ -3,6 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwapOption, Guard};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
@@ -89,8 +90,13 @@ pub struct Reader {
 impl Reader {
     /// The session, if there is one that has not expired: one lock-free load and a comparison, no allocation.
     pub fn current(&self) -> Option<Current> {
+        self.current_at(self.shared.clock.now())
+    }
+
+    /// The same for whoever knows what time it is.
+    pub fn current_at(&self, now: Timestamp) -> Option<Current> {
         let session = self.shared.current.load();
-        let live = session.as_ref().is_some_and(|session| self.shared.clock.now() < session.expires_at);
+        let live = session.as_ref().is_some_and(|session| now < session.expires_at);
         live.then_some(Current(session))
     }
 

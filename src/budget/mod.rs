@@ -180,7 +180,7 @@ impl Budget {
         self.policy.store(Arc::new(policy));
     }
 
-    /// Takes one request's share for `caller`, who sends it with a token of `generation`.
+    /// Takes one request's share, at `now`, for `caller`, who sends it with a token of `generation`.
     ///
     /// # Errors
     /// When it would not be taken, or is kept for requests that take risk away.
@@ -189,9 +189,9 @@ impl Budget {
         caller: &str,
         endpoint: &Endpoint,
         generation: Generation,
+        now: Timestamp,
     ) -> Result<Fare<'_>, Refusal> {
         let policy = self.policy.load();
-        let now = self.clock.now();
         if !endpoint.relief || policy.hold_relief {
             self.hold.judge(now, generation)?;
         }

@@ -16,7 +16,7 @@ fn small() -> Policy {
 /// Sends one request to `path`, as far as the budget goes.
 fn send(budget: &Budget, path: &str) -> Result<Option<u64>, Refusal> {
     let endpoints = Endpoints::new();
-    let fare = budget.spend("bot", endpoints.find(path), TOKEN)?;
+    let fare = budget.spend("bot", endpoints.find(path), TOKEN, budget.clock.now())?;
     fare.is_sent();
     Ok(fare.remaining())
 }
@@ -65,11 +65,11 @@ async fn the_tighter_window_decides() {
 async fn only_what_was_sent_is_spent_and_each_time_it_was() {
     let (budget, _) = budget(small());
     let endpoints = Endpoints::new();
-    let fare = budget.spend("bot", endpoints.find(READ), TOKEN).unwrap();
+    let fare = budget.spend("bot", endpoints.find(READ), TOKEN, budget.clock.now()).unwrap();
     assert_eq!(budget.report().hour.spent, 1, "it is taken before it is sent, so that many at once count");
     drop(fare);
     assert_eq!(budget.report().hour.spent, 0);
-    let fare = budget.spend("bot", endpoints.find(READ), TOKEN).unwrap();
+    let fare = budget.spend("bot", endpoints.find(READ), TOKEN, budget.clock.now()).unwrap();
     fare.is_sent();
     fare.is_sent();
     drop(fare);

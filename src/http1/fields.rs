@@ -79,8 +79,8 @@ impl<'a> Fields<'a> {
     pub fn lines(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let bytes = self.bytes;
         self.lines.iter().map(move |line| {
-            let behind = line.name.end..line.value.start;
-            let is_plain = bytes.get(behind).is_some_and(|behind| behind == b": ");
+            // A colon, and one byte of white space.
+            let is_plain = line.value.start == line.name.end + 2;
             let plain = if is_plain { bytes.get(line.name.start..line.value.end) } else { None };
             Field { name: line.name.cut(bytes), value: line.value.cut(bytes), plain }
         })

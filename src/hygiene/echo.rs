@@ -70,6 +70,11 @@ impl EchoFilter {
         }
     }
 
+    /// Whether something waits for what follows.
+    pub fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What was still held when the body ended, once.
     pub fn rest(&mut self) -> Option<&[u8]> {
         self.joined.clear();

@@ -162,6 +162,15 @@ impl Names {
     }
 
     fn holds(&self, name: &[u8]) -> bool {
+        let (row, length) = (letter(name), length_bit(name));
+        let may_be_spelled_longer = matches!(name, [.., b'-' | b'_' | b'.']);
+        if (self.lengths[row] | self.prefixed[row]) & length == 0 && !may_be_spelled_longer {
+            return false;
+        }
+        self.holds_this(name)
+    }
+
+    fn holds_this(&self, name: &[u8]) -> bool {
         let mut bare = name;
         while let [rest @ .., b'-' | b'_' | b'.'] = bare {
             bare = rest;

@@ -11,7 +11,7 @@ use crate::{
     hygiene::Received,
     idempotency::{Admission, Attempt},
     proxy::{
-        ProxyError, Worker, compat,
+        ProxyError, Ready, Worker, compat,
         connection::Connection,
         departure::Departure,
         forward::{Outgoing, forward},
@@ -99,7 +99,7 @@ async fn serve(
 
     // From here on the request is whole, and one of a bounded number.
     let _permit = worker.admit(route.endpoint)?;
-    let (waited, generation) = worker.wait_for_token().await?;
+    let Ready { waited, generation, now } = worker.wait_for_token().await?;
     observation.was_elsewhere(waited);
     // Whoever gave up meanwhile may have looked, and ordered again. A caller that has only closed its half cannot
     // be told from one that has left; for one that had to wait, that is reason enough.
@@ -114,7 +114,7 @@ async fn serve(
             Ok(answer_locally(&body, &mut outbound, observation).await)
         }
         Answerer::Upstream => {
-            let fare = proxy.budget.spend(caller.name(), route.endpoint, generation)?;
+            let fare = proxy.budget.spend(caller.name(), route.endpoint, generation, now)?;
             // Before a byte of it leaves.
             observation.begin().await?;
             let request = Received::new(&head.read, &head.bytes, route.target, inbound.body()).scrub();

@@ -57,7 +57,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 pub use buffered::Buffered;
@@ -200,19 +200,32 @@ impl Worker {
         self.proxy.session.current().ok_or_else(|| self.no_token())
     }
 
-    /// Waits for a session; says for how long, and which it is.
-    async fn wait_for_token(&self) -> Result<(Duration, Generation), ProxyError> {
-        if let Some(session) = self.proxy.session.current() {
-            return Ok((Duration::ZERO, session.generation));
+    /// Waits for a session.
+    async fn wait_for_token(&self) -> Result<Ready, ProxyError> {
+        let now = self.proxy.clock.now();
+        if let Some(session) = self.proxy.session.current_at(now) {
+            return Ok(Ready { waited: Duration::ZERO, generation: session.generation, now });
         }
         let begun = Instant::now();
         let session = Box::pin(self.proxy.session.wait(self.proxy.timeouts.token)).await;
-        session.map(|session| (begun.elapsed(), session.generation)).ok_or_else(|| self.no_token())
+        let session = session.ok_or_else(|| self.no_token())?;
+        Ok(Ready { waited: begun.elapsed(), generation: session.generation, now: self.proxy.clock.now() })
     }
 
     fn no_token(&self) -> ProxyError {
         ProxyError::NoToken(NoToken::new(&self.proxy.session.status(), self.proxy.clock.now()))
     }
+}
+
+/// That there is a session.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    /// For how long it was waited for.
+    waited: Duration,
+    /// Which it is.
+    generation: Generation,
+    /// Since when there is nothing to wait for: now, that is, as steady time has it.
+    now: Timestamp,
 }
 
 /// One of the requests in progress.

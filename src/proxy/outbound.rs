@@ -109,7 +109,7 @@ impl Outbound<'_> {
         }
         self.flush().await?;
         observation.is_passed_on();
-        if matches!(answer.length(), Length::Bodiless(_)) {
+        if delimited == Delimited::Length && answer.has_ended() {
             return Ok(keep_alive);
         }
         self.rest(answer, delimited, observation).await?;

@@ -243,6 +243,11 @@ impl Http1 {
         ahead.step(&self.inbox[self.start..]).is_ok_and(|step| step.take == 0) && ahead.is_done()
     }
 
+    /// Whether the body has been taken to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.decoder.is_done()
+    }
+
     pub(super) fn trailers(&self) -> &[u8] {
         self.decoder.trailers()
     }

@@ -150,7 +150,8 @@ impl Upstream {
         loop {
             let waiting = self.0.take()?;
             let mut connection = waiting.connection;
-            if waiting.since.elapsed() < self.timeouts().pool_idle && connection.is_fresh().await {
+            // Its keeper closes those that have waited too long; what matters here is whether upstream has.
+            if connection.is_fresh().await {
                 return Some(Transport::Http1(connection));
             }
         }

@@ -26,7 +26,7 @@ use crate::{
     http1::RequestHead,
     hygiene::Received,
     proxy::{
-        Api, Proxy, ProxyError, Worker,
+        Api, Proxy, ProxyError, Ready, Worker,
         departure::Departure,
         forward::{Asker, Outgoing, forward},
         inbound::Stop,
@@ -206,12 +206,11 @@ async fn exchange(
     read.read(head.as_bytes())?;
     let request = Received::new(&read, head.as_bytes(), path, body.as_bytes()).scrub();
 
-    let (waited, _) = worker.wait_for_token().await?;
+    let Ready { waited, generation, now } = worker.wait_for_token().await?;
     observation.was_elsewhere(waited);
     // The list is asked for to cancel, so it comes out of what is kept for cancels too.
     let relief = worker.proxy.endpoints.find(below_v1(CANCEL));
-    let generation = worker.token()?.generation;
-    let fare = worker.proxy.budget.spend(Caller::KillSwitch.name(), relief, generation)?;
+    let fare = worker.proxy.budget.spend(Caller::KillSwitch.name(), relief, generation, now)?;
     // Before a byte of it leaves; it goes on whatever comes of that.
     observation.begin().await?;
     let endpoint = worker.proxy.endpoints.find(below_v1(path));

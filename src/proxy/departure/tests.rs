@@ -79,7 +79,8 @@ impl Stage {
             let asked = Asked { endpoint, caller: "bot", method, target: TARGET, body: b"" };
             observation.concerns(self.audit.entry(asked));
             observation.begin().await.unwrap();
-            let fare = self.budget.spend("bot", &self.endpoint, Generation(1)).unwrap();
+            let fare =
+                self.budget.spend("bot", &self.endpoint, Generation(1), Clock::system().now()).unwrap();
             steps(&mut Departure::new(fare, &mut observation, Some(attempt))).await;
         }
         self.audit.finish().await;

@@ -56,9 +56,20 @@ fn has_needed_bytes_only(path: &str) -> bool {
 }
 
 /// RFC 3986 §2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+const fn is_unreserved(byte: u8) -> bool {
+    UNRESERVED[byte as usize]
 }
+
+const UNRESERVED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let is_sign = matches!(byte, b'-' | b'.' | b'_' | b'~');
+        table[byte as usize] = byte.is_ascii_alphanumeric() || is_sign;
+        byte += 1;
+    }
+    table
+};
 
 /// RFC 3986 §3.3, less `;`, which begins a parameter for some servers, and so what they leave out.
 fn is_pchar(byte: u8) -> bool {

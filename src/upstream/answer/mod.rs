@@ -241,6 +241,14 @@ impl Answer {
         }
     }
 
+    /// Whether nothing more of its body is to come, as far as what was read tells.
+    pub fn has_ended(&self) -> bool {
+        match &self.transport {
+            Transport::Http1(connection) => connection.has_ended() && !self.echo.holds_back(),
+            Transport::Http2(_) => matches!(self.length(), Length::Bodiless(_)),
+        }
+    }
+
     /// The piece of the body that is here already, so that it can be passed on together with the head.
     ///
     /// # Errors

@@ -16,9 +16,9 @@ fn a_session_task_that_ends_takes_the_process_with_it() {
     let (broker, state) = (Broker::start(), tempfile::tempdir().unwrap());
     let mut command = command(state.path(), &broker);
     command.env("TRADOVATE_PROXY_WORKERS", "1").env("TRADOVATE_PROXY_AUDIT_LOG", "none");
-    // The register of keys and the worker get their threads; the one that stores the session does not, which that task
-    // does not survive.
-    let no_thread = |call: &str| format!("inject={call}:error=EAGAIN:when=3+");
+    // The register of keys, the two of the kill switch and the worker get their threads; the one that stores the session
+    // does not, which that task does not survive.
+    let no_thread = |call: &str| format!("inject={call}:error=EAGAIN:when=5+");
     let (clone, clone3) = (no_thread("clone"), no_thread("clone3"));
     let ended = run(straced(&command, &["-e", "trace=clone,clone3", "-e", &clone, "-e", &clone3]));
     assert_eq!(ended.code, Some(1), "{ended:?}");

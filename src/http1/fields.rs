@@ -41,6 +41,13 @@ pub(super) fn ends_in_crlf(head: &[u8], lines: &[Line]) -> bool {
     head.ends_with(b"\r\n\r\n") && lines.iter().all(is_ended)
 }
 
+impl Line {
+    /// Where `field`, which was parsed from `bytes`, lies in them.
+    pub(super) fn of(field: &httparse::Header<'_>, bytes: &[u8]) -> Self {
+        Self { name: Span::of(field.name.as_bytes(), bytes), value: Span::of(field.value, bytes) }
+    }
+}
+
 /// The field lines of a head, in the order they came, repetitions included.
 #[derive(Clone, Copy)]
 pub struct Fields<'a> {

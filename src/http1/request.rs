@@ -30,8 +30,7 @@ pub struct RequestHead {
     version: Version,
     framing: Framing,
     expects_continue: bool,
-    keep_alive: bool,
-    has_options: bool,
+    connection: Persistence,
     upgrade: bool,
     lines: Vec<Line>,
 }
@@ -72,10 +71,7 @@ impl RequestHead {
         self.target = Span::of(target.as_bytes(), bytes);
         self.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.lines.clear();
-        for field in parsed.headers.iter() {
-            let (name, value) = (Span::of(field.name.as_bytes(), bytes), Span::of(field.value, bytes));
-            self.lines.push(Line { name, value });
-        }
+        self.lines.extend(parsed.headers.iter().map(|field| Line::of(field, bytes)));
         self.interpret(bytes)?;
         Ok(len)
     }
@@ -136,8 +132,7 @@ impl RequestHead {
         if self.version == Version::Http11 && self.host.is_none() {
             return Err(BadRequest::HostMissing);
         }
-        self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
-        self.has_options = connection.has_options;
+        self.connection = connection;
         Ok(())
     }
 
@@ -158,7 +153,7 @@ impl RequestHead {
 
     /// Every field line.
     pub fn fields<'a>(&'a self, bytes: &'a [u8]) -> Fields<'a> {
-        Fields::new(bytes, &self.lines, self.has_options)
+        Fields::new(bytes, &self.lines, self.connection.has_options)
     }
 
     /// The version it was sent in.
@@ -178,7 +173,7 @@ impl RequestHead {
 
     /// Whether the sender would use the connection again.
     pub fn keep_alive(&self) -> bool {
-        self.keep_alive
+        !self.connection.close && (self.version == Version::Http11 || self.connection.keep_alive)
     }
 
     /// Whether it asks for another protocol.

@@ -56,10 +56,7 @@ impl ResponseHead {
         let reason = parsed.reason.filter(|reason| !reason.is_empty());
         self.reason = reason.map_or_else(Span::default, |reason| Span::of(reason.as_bytes(), bytes));
         self.lines.clear();
-        for field in parsed.headers.iter() {
-            let (name, value) = (Span::of(field.name.as_bytes(), bytes), Span::of(field.value, bytes));
-            self.lines.push(Line { name, value });
-        }
+        self.lines.extend(parsed.headers.iter().map(|field| Line::of(field, bytes)));
         let http11 = parsed.version == Some(1);
         self.interpret(bytes, to_head, http11)?;
         Ok(len)
@@ -74,9 +71,8 @@ impl ResponseHead {
             match name.len() {
                 10 if is("connection") => connection.read(value),
                 14 if is("content-length") => {
-                    if length.replace(parse_length(value).ok_or(BadResponse::Framing)?).is_some() {
-                        return Err(BadResponse::Framing);
-                    }
+                    let earlier = length.replace(parse_length(value).ok_or(BadResponse::Framing)?);
+                    earlier.map_or(Ok(()), |_| Err(BadResponse::Framing))?;
                 }
                 17 if is("transfer-encoding") => {
                     if chunked || !http11 || !value.eq_ignore_ascii_case(b"chunked") {

@@ -135,12 +135,12 @@ struct Names {
     /// By first letter, the lengths that a name among `lists` has, a bit for each: one look tells most names apart.
     lengths: [u64; LETTERS],
     /// The same for what begins with one of `prefixes`.
-    prefixed: [u64; LETTERS],
+    families: [u64; LETTERS],
 }
 
 impl Names {
     const fn new(lists: &'static [&'static [&'static str]], prefixes: &'static [&'static str]) -> Self {
-        let (mut lengths, mut prefixed) = ([0; LETTERS], [0; LETTERS]);
+        let (mut lengths, mut families) = ([0; LETTERS], [0; LETTERS]);
         let mut list = 0;
         while list < lists.len() {
             let mut at = 0;
@@ -155,16 +155,16 @@ impl Names {
         while at < prefixes.len() {
             let prefix = prefixes[at].as_bytes();
             // This length, and every greater one.
-            prefixed[letter(prefix)] |= length_bit(prefix).wrapping_neg();
+            families[letter(prefix)] |= length_bit(prefix).wrapping_neg();
             at += 1;
         }
-        Self { lists, prefixes, lengths, prefixed }
+        Self { lists, prefixes, lengths, families }
     }
 
     fn holds(&self, name: &[u8]) -> bool {
         let (row, length) = (letter(name), length_bit(name));
         let may_be_spelled_longer = matches!(name, [.., b'-' | b'_' | b'.']);
-        if (self.lengths[row] | self.prefixed[row]) & length == 0 && !may_be_spelled_longer {
+        if (self.lengths[row] | self.families[row]) & length == 0 && !may_be_spelled_longer {
             return false;
         }
         self.holds_this(name)
@@ -177,8 +177,8 @@ impl Names {
         }
         let is_listed = |known: &&str| known.len() == bare.len() && has_prefix(bare, known.as_bytes());
         self.lengths[letter(bare)] & length_bit(bare) != 0
-            && self.lists.iter().any(|list| list.iter().any(|known| is_listed(known)))
-            || self.prefixed[letter(name)] & length_bit(name) != 0
+            && self.lists.iter().any(|list| list.iter().any(&is_listed))
+            || self.families[letter(name)] & length_bit(name) != 0
                 && self.prefixes.iter().any(|prefix| has_prefix(name, prefix.as_bytes()))
     }
 }

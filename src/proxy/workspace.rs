@@ -17,6 +17,7 @@ pub(super) struct Workspace {
 
 /// Those that one worker has to lend: the last one back is the next to go, while the caches still hold it.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "what is lent and taken back is a pointer, not half a kilobyte")]
 pub(super) struct Workspaces(RefCell<Vec<Box<Workspace>>>);
 
 impl Workspaces {

@@ -127,13 +127,12 @@ impl Http1 {
         }
         // Most heads come whole.
         let at_once = self.head.read_at_once(&self.inbox, self.to_head).filter(|&len| len <= limit);
-        self.head_len = match at_once {
-            Some(len) => len,
-            None => {
-                let len = self.search_head(limit, deadline).await?;
-                self.head.read(&self.inbox[..len], self.to_head)?;
-                len
-            }
+        self.head_len = if let Some(len) = at_once {
+            len
+        } else {
+            let len = self.search_head(limit, deadline).await?;
+            self.head.read(&self.inbox[..len], self.to_head)?;
+            len
         };
         self.has_answered = true;
         self.start = self.head_len;

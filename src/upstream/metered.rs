@@ -79,6 +79,10 @@ impl AsyncRead for Metered {
         if !metered.reads_ahead || buf.remaining() >= AHEAD {
             return Pin::new(&mut metered.tcp).poll_read(cx, buf);
         }
+        #[expect(
+            clippy::large_stack_arrays,
+            reason = "of a worker's 2 MiB, and only written as far as bytes come"
+        )]
         let mut bytes = [const { MaybeUninit::uninit() }; AHEAD];
         let mut read = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(&mut metered.tcp).poll_read(cx, &mut read))?;

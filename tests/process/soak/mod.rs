@@ -62,7 +62,8 @@ fn whatever_befalls_it_for_long_it_takes_no_more_of_the_machine_and_sends_no_ord
     eprintln!("{before:?} after the warm-up, {after:?} at the end; {total:?}; {} orders", orders.len());
     assert!(after.memory <= before.memory + GROWTH, "{before:?} {after:?}");
     assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
-    assert_eq!(after.threads, before.threads);
+    // Those of the pool that asks the disk come with two questions at once, and stay while there are any.
+    assert!(after.threads <= before.threads + 2, "{before:?} {after:?}");
     assert!(orders.values().all(|times| *times == 1), "{orders:?}");
     assert!(total.answered > 0 && total.refused > 0 && total.broken > 0 && total.left > 0, "{total:?}");
     assert_eq!(gauge(&proxy, "tradovate_proxy_panics_total"), 0);

@@ -151,8 +151,7 @@ impl App {
             guards: Arc::clone(&guards),
             clock: facts.clock.clone(),
         };
-        let register = Register::start(parts::journal(&seat), config.idempotency, seat.clock.clone())
-            .map_err(|source| AppError::Thread { does: "keeps idempotency keys", source })?;
+        let register = parts::register(&seat, config)?;
         let (renewer, session) = parts::session(seat, config.policy, orders, changes, &registry)?;
         let metrics = proxy::Metrics::register(&registry)?;
         let proxy = Proxy {

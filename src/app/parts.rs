@@ -13,17 +13,23 @@ use crate::{
     },
     config::Config,
     guard::{self, Guards, Sweeps},
-    idempotency::{Journal, Unwritable},
+    idempotency::{Journal, Register, Unwritable},
 };
 
 /// Where the keys of orders are written down: beside the session, since the directory is ours as long as that is.
-pub(super) fn journal(seat: &Seat) -> Journal {
+fn journal(seat: &Seat) -> Journal {
     match seat.vault.directory() {
         Some(directory) => Journal::within(directory),
         // The simulation forgets its orders when it ends; so does the register of their keys.
         None if seat.environment == SANDBOX => Journal::Memory,
         None => Journal::Closed(Unwritable::Nowhere),
     }
+}
+
+/// What the keys of orders are asked of.
+pub(super) fn register(seat: &Seat, config: &Config) -> Result<Register, AppError> {
+    Register::start(journal(seat), config.idempotency, seat.clock.clone())
+        .map_err(|source| AppError::Thread { does: "keeps idempotency keys", source })
 }
 
 /// What is written down of orders, if anything is.

@@ -1,6 +1,6 @@
 //! The audit log, as whoever can write its files may leave it.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -100,7 +100,11 @@ fn is_linked(log: &Memory) -> bool {
         if said["seq"].as_u64() != Some(seq) || !prev.eq_ignore_ascii_case(&hash) {
             return false;
         }
-        hash = Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect();
+        hash = Sha256::digest(line).iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
         is_named |= tip(log.head.as_deref()) == Some((seq, hash.clone()));
     }
     is_named || tip(log.head.as_deref()).is_some_and(|(seq, _)| seq == 0)

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::LazyLock};
 use prometheus::Registry;
 
 use crate::{
-    callers::{Callers, Listener, Metrics, Rules, Signs},
+    callers::{Callers, Listener, Metrics, Rules, Signs, Stranger},
     fuzzing::naive::{self, host::Host},
 };
 
@@ -29,7 +29,7 @@ pub fn callers(input: &[u8]) {
     let signs = Signs::read(asked.is_http10, fields.iter().copied());
     let arrived_at = || asked.arrived.and_then(|address| address.parse::<IpAddr>().ok());
     let admitted = callers.admit(&signs, asked.certified, arrived_at);
-    let admitted = admitted.map(|caller| caller.name().to_owned()).map_err(|stranger| stranger.code());
+    let admitted = admitted.map(|caller| caller.name().to_owned()).map_err(Stranger::code);
     assert_eq!(admitted, asked.admitted());
 }
 

@@ -14,7 +14,7 @@ use crate::{
 /// else, wherever in it a reader of any kind looks.
 ///
 /// # Panics
-/// When it does not. So does the other.
+/// When it does not.
 pub fn guard_body(input: &[u8]) {
     let [set, at] = input.first_chunk().copied().unwrap_or_default();
     let body = input.get(2..).unwrap_or_default();
@@ -42,6 +42,9 @@ pub fn guard_body(input: &[u8]) {
 
 /// A whole request, as `explain` is asked about: what would be forwarded under all rules has one reading, by which it
 /// may be.
+///
+/// # Panics
+/// When it has not.
 pub fn explain(input: &[u8]) {
     let Scanned::Complete(length) = HeadScanner::default().scan(input) else { return };
     let (head, body) = input.split_at(length);

@@ -212,7 +212,7 @@ pub(super) struct Sweeper {
 /// A kill from its order to its end: the marker and the sweep.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct UnderWay<'a>(&'a watch::Sender<usize>);
+pub(super) struct UnderWay(watch::Sender<usize>);
 
 impl Sweeper {
     pub(super) fn channel() -> (Self, Sweeps) {
@@ -220,9 +220,9 @@ impl Sweeper {
         (Self { wishes, broken_off: CancellationToken::new(), kills: watch::Sender::new(0) }, sweeps)
     }
 
-    pub(super) fn begins(&self) -> UnderWay<'_> {
+    pub(super) fn begins(&self) -> UnderWay {
         self.kills.send_modify(|kills| *kills += 1);
-        UnderWay(&self.kills)
+        UnderWay(self.kills.clone())
     }
 
     pub(super) fn is_at_work(&self) -> bool {
@@ -267,7 +267,7 @@ impl Sweeper {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.send_modify(|kills| *kills -= 1);
     }

@@ -76,15 +76,19 @@ impl Guards {
         };
         self.show();
         tracing::warn!("the kill switch is on {cause}: nothing passes but reads, cancels and liquidations");
-        let unkept = writing.kept().await.err();
-        if let Some(trouble) = &unkept {
-            tracing::error!(%trouble, "the kill switch is on, and would be off after a restart");
-        }
-        let swept = match cancels {
-            Cancels::Working => Some(self.sweep().await),
-            Cancels::AsSet if self.rules.load().kill_cancels => Some(self.sweep().await),
-            Cancels::AsSet => None,
+        let kept = async {
+            let unkept = writing.kept().await.err();
+            if let Some(trouble) = &unkept {
+                tracing::error!(%trouble, "the kill switch is on, and would be off after a restart");
+            }
+            unkept
         };
+        let swept = async {
+            let is_wanted = cancels == Cancels::Working || self.rules.load().kill_cancels;
+            if is_wanted { Some(self.sweep().await) } else { None }
+        };
+        // Side by side: orders that work do not wait for a disk that hangs.
+        let (unkept, swept) = tokio::join!(kept, swept);
         Killed { unkept, swept }
     }
 
@@ -171,10 +175,11 @@ impl Guards {
             }
         }
         if has_appeared && self.rules.load().kill_cancels {
-            let guards = Arc::clone(self);
+            // From now on, and not from when the task is first run: the process may be about to end.
+            let (guards, under_way) = (Arc::clone(self), self.sweeper.begins());
             // Not here, since the file is to be looked for meanwhile.
             tokio::spawn(async move {
-                let _under_way = guards.sweeper.begins();
+                let _under_way = under_way;
                 guards.sweep().await;
             });
         }

@@ -64,7 +64,9 @@ impl Cause {
             }
             Self::File => "find out who made the file of guards.kill-file, and why; then remove it",
             Self::FileUnreadable => {
-                "see to it that the directory of guards.kill-file is there and can be read, or change that setting"
+                // Another path does not help while the look at this one hangs: looks come one after the other.
+                "see to it that the directory of guards.kill-file is there and can be read; or remove that setting, or \
+                 restart with another path"
             }
         }
     }

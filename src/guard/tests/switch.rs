@@ -131,8 +131,7 @@ async fn what_had_passed_is_asked_again_and_waited_for() {
         (killing, pass)
     });
     let (killing, pass) = killing;
-    // The marker is written before anything is cancelled, so there are a few turns to take.
-    while !stage.marker() || !matches!(guards.switch.cause(), Some(Cause::Operator)) {
+    while guards.switch.cause() != Some(Cause::Operator) {
         yield_now().await;
     }
     asked.with(false, |request| {
@@ -252,6 +251,58 @@ async fn a_disk_that_hangs_holds_up_neither_the_switch_nor_its_word_and_fails_cl
     tokio::time::resume();
     stage.guards.release().await.unwrap();
     assert!(stage.passes() && !stage.marker());
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_does_not_hold_up_what_is_to_be_cancelled() {
+    let Stage { guards, mut sweeps, dir: _dir } = Stage::new(|_| Rules::default());
+    let disk = guards.keeper.hang();
+    let (killed, ()) = tokio::join!(guards.kill(Cause::Operator, Cancels::Working), async {
+        let sweep = sweeps.recv().await.unwrap();
+        sweep.left(Vec::new());
+        sweep.done();
+        // It recovers after the sweep, and has not been given up.
+        drop(disk);
+    });
+    assert_eq!(killed.unkept, None);
+    assert!(killed.swept.unwrap().is_complete());
+}
+
+#[tokio::test]
+async fn a_kill_by_file_is_under_way_from_when_the_file_is_seen() {
+    let stage = Stage::new(|dir| Rules { kill_cancels: true, ..killed_by_file(dir) });
+    let Stage { guards, mut sweeps, dir } = stage;
+    let file = dir.path().join("kill");
+    fs::write(&file, "").unwrap();
+    guards.look_at(&file).await;
+    // Its task has not been run yet.
+    assert!(guards.has_kills_under_way());
+    drop(sweeps.recv().await.unwrap());
+    guards.settled().await;
+}
+
+#[tokio::test]
+async fn what_is_advised_about_a_kill_file_that_cannot_be_looked_for_helps() {
+    let stage = Stage::new(killed_by_file);
+    let advice = Cause::FileUnreadable.help();
+    let (hang, recovery) = std::sync::mpsc::channel::<()>();
+    stage.guards.looker.hand(move || recovery.recv().unwrap_or_default()).unwrap();
+    let other = stage.dir.path().join("other");
+    // Nobody can look there before the disk answers, and what is not known is there.
+    stage.guards.adopt(Rules { kill_file: Some(other.clone()), ..Rules::default() });
+    let looking = stage.guards.look_at(&other);
+    tokio::select! {
+        biased;
+        () = looking => panic!("the disk hangs"),
+        () = yield_now() => {}
+    }
+    assert!(!stage.passes() && !advice.contains("change that setting"), "{advice}");
+    stage.guards.adopt(Rules::default());
+    assert!(stage.passes() && advice.contains("remove that setting"), "{advice}");
+    // So does a restart: its looks are its own.
+    let rules = Rules { kill_file: Some(other), ..Rules::default() };
+    assert!(passes(&started(stage.dir.path(), rules).0) && advice.contains("restart with another path"));
+    drop(hang);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     admin::{
@@ -143,14 +144,17 @@ async fn kill(guards: &Guards, cancels: Cancels) -> Result<Option<Swept>, Proble
     let Killed { unkept, swept } = guards.kill(Cause::Operator, cancels).await;
     match unkept {
         None => Ok(swept),
-        // Not 200: that is the word that it outlives the process.
+        // Not 200: that is the word that it outlives the process. What became of working orders is told all the same, as
+        // a `SwitchReport` has it.
         Some(trouble) => Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "kill-not-kept",
             format!("the kill switch is on, but would be off after a restart: {trouble}"),
             "keep the proxy running, mend the state directory, and kill again; or stop the proxy: then nothing passes"
                 .to_owned(),
-        )),
+        )
+        .with("kill", json!(guards.kill_report()))
+        .with("swept", json!(swept))),
     }
 }
 

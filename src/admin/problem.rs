@@ -7,6 +7,7 @@ use http::{
 };
 use http_body_util::Full;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::{
     admin::errand::BadTerms,
@@ -157,11 +158,20 @@ pub(super) struct Problem {
     allow: Option<&'static str>,
     /// What a 401 must name (RFC 9110 §15.5.2).
     challenge: Option<&'static str>,
+    /// What only this one has to say (RFC 9457 §3.2).
+    members: Map<String, Value>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: String, help: String) -> Self {
-        Self { status, code, detail, help, retry_after: None, allow: None, challenge: None }
+        let members = Map::new();
+        Self { status, code, detail, help, retry_after: None, allow: None, challenge: None, members }
+    }
+
+    /// The same, with one more member.
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
     }
 
     /// Somebody who may not call.
@@ -172,7 +182,10 @@ impl Problem {
     }
 
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        let body = problem::body(self.status, self.code, &self.detail, &self.help);
+        let mut body = problem::body(self.status, self.code, &self.detail, &self.help);
+        for (name, value) in &self.members {
+            body[name] = value.clone();
+        }
         let mut response = Response::new(Full::from(format!("{body}\n")));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -42,16 +42,16 @@ pub(super) fn tell<R: DeserializeOwned>(
         Ok(answered) => answered,
         Err(exit) => return exit,
     };
-    match serde_json::from_str(&answer.body) {
-        Ok(report) if answer.status == 200 => {
-            print(&table(&rows(&report)));
-            if is_well(&report) { Exit::Success } else { Exit::Failure }
-        }
-        _ => {
-            question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
-            Exit::Failure
-        }
+    // A problem may hold a report too.
+    let report: Option<R> = serde_json::from_str(&answer.body).ok();
+    if let Some(report) = &report {
+        print(&table(&rows(report)));
     }
+    if answer.status != 200 || report.is_none() {
+        question.complain(&address, &format_args!("{}: {}", answer.status, answer.line()));
+    }
+    let is_done = answer.status == 200 && report.as_ref().is_some_and(is_well);
+    if is_done { Exit::Success } else { Exit::Failure }
 }
 
 fn table(rows: &[Row]) -> String {

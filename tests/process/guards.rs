@@ -57,6 +57,25 @@ fn a_kill_outlives_the_process_until_it_is_released() {
 }
 
 #[test]
+fn a_kill_that_is_not_kept_says_all_the_same_what_became_of_working_orders() {
+    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
+    let proxy = Proxy::start_ready(serve(state.path(), &api.origin()));
+    assert_eq!(order(&proxy), 200);
+    // No file can take its place.
+    fs::create_dir(state.path().join("killed")).unwrap();
+    let ended = turn(&["kill", "--cancel-working"], proxy.admin);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let order = api.requests("order/cancelorder");
+    assert_eq!(order.len(), 1);
+    for part in ["kill switch    ON since ", "still working  none\n"] {
+        assert!(ended.stdout.contains(part), "no {part:?} in {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("cancelled      none"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("would be off after a restart"), "{}", ended.stderr);
+    assert!(is_killed(&proxy));
+}
+
+#[test]
 fn a_signal_kills_and_no_signal_releases() {
     let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
     let mut command = serve(state.path(), &api.origin());

@@ -27,12 +27,14 @@ pub struct Register {
 
 #[derive(Debug)]
 enum Message {
-    Begin { attempt: Attempt, request: Digest, reply: oneshot::Sender<Result<Admission, Refusal>> },
+    Begin { attempt: Attempt, request: Digest, reply: Reply },
     Settle { place: Digest, state: State },
     Free { place: Digest },
     Forget { place: Digest, reply: oneshot::Sender<Result<bool, Unforgettable>> },
     Flush { reply: oneshot::Sender<()> },
 }
+
+type Reply = oneshot::Sender<Result<Admission, Refusal>>;
 
 /// Whether a request with a key goes.
 #[derive(Debug)]
@@ -75,18 +77,25 @@ impl Register {
         self.bounds.answer_bytes
     }
 
-    /// Asks for leave to send this request of `caller`'s under this key. Cancel safe: a leave that nobody waits for any
-    /// more is given back.
+    /// Asks for leave to send this request of `caller`'s under this key, and waits so long for the disk. Cancel safe: a
+    /// leave that nobody waits for any more is given back.
     ///
     /// # Errors
     /// When it must not be sent.
-    pub async fn begin(&self, caller: &str, key: Key<'_>, request: Digest) -> Result<Admission, Refusal> {
+    pub async fn begin(
+        &self,
+        caller: &str,
+        key: Key<'_>,
+        request: Digest,
+        patience: Duration,
+    ) -> Result<Admission, Refusal> {
         let attempt = Attempt { messages: self.messages.clone(), place: place(caller, key), otherwise: None };
         let (reply, admission) = oneshot::channel();
         let unasked = |why: &str| Refusal::Unwritable(Unwritable::Unread(why.to_owned()));
         self.messages.send(Message::Begin { attempt, request, reply }).map_err(|_| unasked(STOPPED))?;
         // A leave that comes later is given back: nobody waits for it.
-        let admission = timeout(PATIENCE, admission).await.map_err(|_| unasked(SLOW))?;
+        let slow = |_| unasked(&format!("the disk has not answered within {patience:?}"));
+        let admission = timeout(patience, admission).await.map_err(slow)?;
         admission.map_err(|_| unasked(STOPPED))?
     }
 
@@ -110,22 +119,21 @@ impl Register {
             let _ = flushed.await;
         }
     }
+
+    /// One whose disk does not answer, for as long as what comes with it is held.
+    #[cfg(test)]
+    pub(crate) fn hung() -> (Self, impl Sized) {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        (Self { messages, bounds: Bounds::default() }, inbox)
+    }
 }
 
 fn attend(ledger: &mut Ledger, message: Message, clock: &Clock) {
     let now = clock.wall();
     match message {
-        Message::Begin { mut attempt, request, reply } => {
-            let admission = ledger.begin(attempt.place, request, now).map(|verdict| match verdict {
-                Verdict::First => {
-                    attempt.otherwise = Some(Otherwise::Free);
-                    Admission::First(attempt)
-                }
-                Verdict::Repeat(kept) => Admission::Repeat(kept),
-            });
-            // Where nobody waits any more, the attempt is dropped, and that is a message too.
-            let _ = reply.send(admission);
-        }
+        // Whoever asked may have gone on without it while the disk hung.
+        Message::Begin { reply, .. } if reply.is_closed() => {}
+        Message::Begin { attempt, request, reply } => admit(ledger, attempt, request, reply, clock),
         Message::Settle { place, state } => ledger.settle(place, state, now),
         Message::Free { place } => free(ledger, place, clock),
         Message::Forget { place, reply } => {
@@ -139,6 +147,22 @@ fn attend(ledger: &mut Ledger, message: Message, clock: &Clock) {
         Message::Flush { reply } => {
             let _ = reply.send(());
         }
+    }
+}
+
+/// Gives the leave to whoever waits for it.
+fn admit(ledger: &mut Ledger, mut attempt: Attempt, request: Digest, reply: Reply, clock: &Clock) {
+    let admission = ledger.begin(attempt.place, request, clock.wall()).map(|verdict| match verdict {
+        Verdict::First => {
+            attempt.otherwise = Some(Otherwise::Free);
+            Admission::First(attempt)
+        }
+        Verdict::Repeat(kept) => Admission::Repeat(kept),
+    });
+    if let Err(Ok(Admission::First(mut attempt))) = reply.send(admission) {
+        // At once: a message would come behind the repetition that may wait already.
+        attempt.otherwise = None;
+        free(ledger, attempt.place, clock);
     }
 }
 
@@ -208,7 +232,34 @@ impl Drop for Attempt {
     }
 }
 
-/// How long a request waits for the disk. A caller has more patience, and an operator who switches everything off less.
-const PATIENCE: Duration = Duration::from_secs(2);
-const SLOW: &str = "the disk has not answered within 2 s";
 const STOPPED: &str = "its thread has ended, and the log says why";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idempotency::request;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_any_more_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(Journal::within(directory.path()), Bounds::default());
+        let (messages, mut inbox) = mpsc::unbounded_channel();
+        let (register, clock) = (Register { messages, bounds: Bounds::default() }, Clock::system());
+        let (key, order) = (Key::new("a").unwrap(), request("POST", "/v1/order/placeorder", b"{}"));
+        let mut given_up = async || {
+            let refused = register.begin("", key, order, Duration::from_millis(100)).await.unwrap_err();
+            assert!(refused.to_string().contains("within 100ms"), "{refused}");
+            inbox.try_recv().unwrap()
+        };
+
+        // Given up before its turn comes: it costs the disk nothing.
+        attend(&mut ledger, given_up().await, &clock);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+
+        // Given up while the disk is at it: what waits behind it finds the key free.
+        let Message::Begin { attempt, request, reply } = given_up().await else { panic!("something else") };
+        admit(&mut ledger, attempt, request, reply, &clock);
+        assert_eq!(ledger.begin(place("", key), order, clock.wall()).unwrap(), Verdict::First);
+        assert!(inbox.is_empty(), "and no message frees it from under its repetition");
+    }
+}

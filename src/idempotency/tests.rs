@@ -274,7 +274,7 @@ fn a_digest_knows_where_one_part_ends_and_the_next_begins() {
 
 /// A register in memory, and what it says of an order under the key `a`.
 async fn ask(register: &Register) -> Result<Admission, Refusal> {
-    register.begin("", Key::new("a").unwrap(), order("ES")).await
+    register.begin("", Key::new("a").unwrap(), order("ES"), Duration::from_secs(2)).await
 }
 
 #[tokio::test]

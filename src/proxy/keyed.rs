@@ -1,6 +1,6 @@
 //! Orders and writes that carry an idempotency key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -48,7 +48,8 @@ pub(super) async fn begin(
     let Some(key) = Key::among(&head.read.fields(&head.bytes))? else { return Ok(None) };
     let begun = Instant::now();
     let request = idempotency::request(head.read.method(&head.bytes), route.target, body);
-    let admission = worker.proxy.register.begin(caller.name(), key, request).await;
+    let patience = if route.endpoint.relief { PATIENCE_OF_RELIEF } else { PATIENCE };
+    let admission = worker.proxy.register.begin(caller.name(), key, request, patience).await;
     // The disk's time.
     observation.was_elsewhere(begun.elapsed());
     match admission {
@@ -146,3 +147,9 @@ async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, UpstreamE
     }
     Ok(Gathered { kept, is_whole: false })
 }
+
+/// How long an order waits for its key to be written down.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What goes without a key too waits no longer than a disk takes that is merely busy: its caller may have little patience
+/// of its own.
+const PATIENCE_OF_RELIEF: Duration = Duration::from_millis(100);

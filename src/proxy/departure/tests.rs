@@ -1,6 +1,6 @@
 //! What each of the three says in the end: the budget, the audit log and the register.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use prometheus::Registry;
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ impl Stage {
     /// Asks for leave to send the order.
     async fn ask(&self) -> Result<Admission, Refusal> {
         let request = idempotency::request("POST", TARGET, b"");
-        self.register.begin("bot", Key::new("a").unwrap(), request).await
+        self.register.begin("bot", Key::new("a").unwrap(), request, Duration::from_secs(2)).await
     }
 
     /// One order that is broken off after these steps.

@@ -146,9 +146,9 @@ async fn attempt(
         }
     };
     // The last moment. Whatever took long (the journal of keys, the token, the audit log, a connection), whoever gave up
-    // meanwhile may order again elsewhere.
-    let effect = outgoing.endpoint.effect;
-    if effect != Effect::Read && departure.observation().is_late() && asker.has_left() {
+    // meanwhile may order again elsewhere; what takes risk away is wanted all the same.
+    let Endpoint { effect, relief, .. } = *outgoing.endpoint;
+    if effect != Effect::Read && !relief && departure.observation().is_late() && asker.has_left() {
         return Err(ProxyError::CallerLeft.into());
     }
     if !on_reused && asker.is_reset() {

@@ -58,6 +58,7 @@ fn only_what_speaks_against_the_session_is_a_sign() {
 
 const READ: &str = "GET /v1/account/list HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const ORDER: &str = "POST /v1/order/placeorder HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const CANCEL: &str = "POST /v1/order/cancelorder HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\r\n\r\n";
 const WRITE: &str = "POST /v1/accountRiskStatus/setaccountnotes HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]";
 const MOVED: &str =
@@ -143,7 +144,7 @@ async fn a_new_origin_that_cannot_be_reached_leaves_the_redirect_to_the_caller()
 async fn a_caller_that_closes_its_side_while_a_connection_is_opened_has_left_only_if_that_takes_long() {
     let moments = [Duration::ZERO, Duration::from_millis(300)];
     for (request, took) in
-        [READ, ORDER, WRITE].into_iter().flat_map(|request| moments.map(|took| (request, took)))
+        [READ, ORDER, CANCEL, WRITE].into_iter().flat_map(|request| moments.map(|took| (request, took)))
     {
         on_stage(1000, async |mut stage, mut caller| {
             stage.publish_over_tls(2);
@@ -152,7 +153,7 @@ async fn a_caller_that_closes_its_side_while_a_connection_is_opened_has_left_onl
             let (opening, _) = stage.old.accept().await.unwrap();
             pass(took).await;
             let mut opened = stage.acceptor.accept(opening).await.unwrap();
-            if took.is_zero() || request == READ {
+            if took.is_zero() || [READ, CANCEL].contains(&request) {
                 let mut byte = [0];
                 opened.read_exact(&mut byte).await.unwrap();
                 opened.write_all(OK.as_bytes()).await.unwrap();
@@ -171,6 +172,19 @@ async fn a_caller_that_closes_its_side_while_a_connection_is_opened_has_left_onl
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_cancel_does_not_wait_for_a_disk_that_hangs_until_its_caller_gives_up() {
+    let (register, _disk) = Register::hung();
+    on_stage_with(1000, register, async |stage, mut caller| {
+        caller.write_all(CANCEL.as_bytes()).await.unwrap();
+        let sent = tokio::time::timeout(Duration::from_secs(1), request(&stage.old));
+        sent.await.expect("the cancel to be sent before its caller gives up").answer(OK).await;
+        let answer = read(&mut caller).await;
+        assert!(answer.contains("\r\nX-Proxy-Idempotency: not-kept\r\n"), "{answer}");
+    })
+    .await;
 }
 
 /// Lets time pass, and nothing else that waits for it end before it has.
@@ -198,6 +212,12 @@ struct Stage {
 
 /// Plays a scene between a worker, which waits so many milliseconds for a session, and one caller.
 async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
+    let register = Register::start(Journal::Memory, Bounds::default(), Clock::system()).unwrap();
+    on_stage_with(patience, register, scene).await;
+}
+
+/// The same, with this register of keys.
+async fn on_stage_with(patience: u64, register: Register, scene: impl AsyncFnOnce(Stage, TcpStream)) {
     let tasks = LocalSet::new();
     let played = tasks.run_until(async {
         let clock = Clock::system();
@@ -242,7 +262,7 @@ async fn on_stage(patience: u64, scene: impl AsyncFnOnce(Stage, TcpStream)) {
             content_types: Vec::new(),
             guards: crate::guard::Guards::open(&registry, &clock),
             audit: crate::audit::AuditLog::off(clock.clone()),
-            register: Register::start(Journal::Memory, Bounds::default(), clock.clone()).unwrap(),
+            register,
             clock,
             in_progress: AtomicUsize::new(0),
             buffered: Buffered::new(0, metrics.buffered()),

@@ -1,5 +1,7 @@
 //! Orders with an `Idempotency-Key`: repeated by their callers, and sent once.
 
+use std::time::Duration;
+
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tradovate_proxy::{
@@ -156,7 +158,7 @@ async fn what_was_certainly_not_sent_frees_its_key() {
     let (mut upstream, proxy) = stage(&directory, |setup| setup).await;
     let mut client = proxy.client().await;
     upstream.answers_session_calls(false);
-    upstream.clock.advance(std::time::Duration::from_secs(81 * 60)).unwrap();
+    upstream.clock.advance(Duration::from_secs(81 * 60)).unwrap();
     for _ in 0..2 {
         is_problem(&ask(&mut client, "Idempotency-Key: a\r\n").await, 503, "no-token", "not-sent");
     }
@@ -190,7 +192,7 @@ async fn an_order_that_is_broken_off_while_it_waits_for_a_connection_frees_its_k
     let (head, body) = order.split_once("\r\n\r\n").unwrap();
     let target = head.split(' ').nth(1).unwrap();
     let request = idempotency::request("POST", target, body.as_bytes());
-    let again = register.begin("local", Key::new("a").unwrap(), request).await;
+    let again = register.begin("local", Key::new("a").unwrap(), request, Duration::from_secs(2)).await;
     assert!(matches!(again, Ok(Admission::First(_))), "{again:?}");
 }
 

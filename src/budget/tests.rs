@@ -119,3 +119,16 @@ async fn a_429_at_the_end_of_the_budget_is_no_surprise() {
     assert!(!budget.learn(0, TOKEN, 429, || None));
     assert!(matches!(send(&budget, READ), Err(Refusal::Held(_))));
 }
+
+#[test]
+fn a_limit_is_named_by_its_setting() {
+    for (window, expected) in
+        [("hour", "allowed an hour (budget.per-hour)"), ("minute", "allowed a minute (budget.per-minute)")]
+    {
+        let refusal = Refusal::Spent { window, limit: 30, spent: 27, reserve: 3, retry_after: 1 };
+        assert_eq!(
+            refusal.to_string(),
+            format!("27 requests were sent in the last {window}, of 30 {expected}")
+        );
+    }
+}

@@ -175,7 +175,7 @@ fn refused(refusal: route::Refusal) -> Problem {
         Refusal::Target => (
             StatusCode::BAD_REQUEST,
             "bad-target",
-            "point the client's base URL at the proxy, not its proxy setting: http://127.0.0.1:8080/v1/…",
+            "point the client's base URL at the proxy, not its proxy setting: http://ADDRESS:PORT/v1/…, as listen has them",
         ),
         Refusal::NotTheApi => (
             StatusCode::NOT_FOUND,

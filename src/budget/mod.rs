@@ -178,9 +178,16 @@ impl Budget {
         }
     }
 
-    /// Puts other limits into force; what has been spent stays spent.
+    /// Puts other limits into force; what has been spent stays spent. A hold of nothing also ends the one that is
+    /// running: it is an operator's only way out of one.
     pub fn set(&self, policy: Policy) {
+        let holds_none = policy.hold.is_zero();
         self.policy.store(Arc::new(policy));
+        if holds_none && self.hold.end(self.clock.now()) {
+            tracing::warn!(
+                "requests are no longer held, since budget.hold is 0s now; nor are they after another 429 or 423 while it is"
+            );
+        }
     }
 
     /// Takes one request's share, at `now`, for `caller`, who sends it with a token of `generation`.

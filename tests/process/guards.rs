@@ -347,6 +347,23 @@ fn explain_judges_who_sends_it_and_the_form_of_its_key() {
     }
 }
 
+#[test]
+fn check_warns_of_a_kill_file_that_would_have_the_proxy_start_killed() {
+    let state = tempfile::tempdir().unwrap();
+    let there = state.path().join("kill");
+    let nowhere = state.path().join("nowhere/kill");
+    for (path, warns) in [(&there, None), (&nowhere, Some("the directory of guards.kill-file is there"))] {
+        let mut command = program(&["check"]);
+        let login = serve(state.path(), "http://127.0.0.1:1");
+        command.envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TRADOVATE_PROXY_GUARDS_KILL_FILE", path);
+        let ended = run(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.stderr.contains("the kill switch would be on"), warns.is_some(), "{ended:?}");
+        assert!(warns.is_none_or(|part| ended.stderr.contains(part)), "{ended:?}");
+    }
+}
+
 /// Of a caller `desk`.
 const KEY: &str = "desk=sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 const CRASHES: usize = 12;

@@ -35,8 +35,14 @@ enum Remembered {
     Refused(#[from] Refusal),
     #[error("the key is none: {0}")]
     Key(#[from] BadKey),
-    #[error("this key is not known: it was never used, its order was not sent, or its answer is too old")]
-    NotKnown,
+    #[error(
+        "{} this key: it was never used, its order was not sent, or its answer is too old",
+        if *is_named { "that caller does not have" } else { "no caller without a name has" }
+    )]
+    NotKnown {
+        /// Whether the request says whose it is.
+        is_named: bool,
+    },
     #[error(transparent)]
     Unforgettable(#[from] Unforgettable),
 }
@@ -105,9 +111,10 @@ async fn forget(
     let (query, body) = orders::received(ends, operator, request).await?;
     let Terms { key, caller } = Terms::read(query.as_deref(), &body).map_err(Refusal::from)?;
     let key = key.ok_or(BadTerms::Missing).map_err(Refusal::from)?;
+    let is_named = caller.is_some();
     let caller = caller.as_deref().unwrap_or_else(|| Caller::Local.name());
     let known = admin.register.forget(caller, Key::new(&key)?).await?;
-    if known { Ok(()) } else { Err(Remembered::NotKnown) }
+    if known { Ok(()) } else { Err(Remembered::NotKnown { is_named }) }
 }
 
 impl Remembered {
@@ -118,10 +125,17 @@ impl Remembered {
                 return refusal.problem(USAGE, jiff::Timestamp::UNIX_EPOCH, |at| at);
             }
             Self::Key(_) => (StatusCode::BAD_REQUEST, "bad-terms", USAGE.terms),
-            Self::NotKnown => (
+            Self::NotKnown { is_named: false } => (
                 StatusCode::NOT_FOUND,
                 "not-known",
-                "nothing has to be done: an order under this key will be sent",
+                "keys belong to callers: if the order is one of a caller with a name, add &caller=NAME, as the log has \
+                 it; if not, nothing has to be done: an order under this key will be sent",
+            ),
+            Self::NotKnown { is_named: true } => (
+                StatusCode::NOT_FOUND,
+                "not-known",
+                "keys belong to callers: look whether that is the caller's name, as the log has it; if it is, nothing \
+                 has to be done: its order under this key will be sent",
             ),
             Self::Unforgettable(Unforgettable::InFlight) => {
                 (StatusCode::CONFLICT, "in-flight", "wait until it has ended: at most timeouts.response-head")

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     admin::status::{Report, SessionReport},
     budget::WindowReport,
+    guard,
 };
 
 /// A label, and what there is to say.
@@ -25,12 +26,19 @@ impl Report {
             rows.push(("kill switch", self.guards.kill.line()));
         }
         rows.extend(self.session.rows());
-        rows.push(("guards", self.guards.line()));
+        rows.push(("guards", self.guards_row()));
         rows.push(("environment", format!("{} at {}", self.environment, self.origin)));
-        rows.push(("callers", format!("{}, {}", urls(self.tls, &self.listen), guard(&self.access.proxy))));
+        rows.push((
+            "callers",
+            format!("{}, {}", urls(self.tls, &self.listen), protection(&self.access.proxy, &self.listen)),
+        ));
         rows.push((
             "operators",
-            format!("{}, {}", urls(self.admin_tls, &self.admin_listen), guard(&self.access.admin)),
+            format!(
+                "{}, {}",
+                urls(self.admin_tls, &self.admin_listen),
+                protection(&self.access.admin, &self.admin_listen)
+            ),
         ));
         rows.extend(self.budget_rows());
         let uptime = span(SignedDuration::from_secs(i64::try_from(self.uptime_seconds).unwrap_or(i64::MAX)));
@@ -50,6 +58,19 @@ impl Report {
 }
 
 impl Report {
+    /// What is set besides the kill switch, which has a row of its own.
+    fn guards_row(&self) -> String {
+        let guard::Report { mode, accounts, symbols, order_types, max_quantity, orders_per_minute, kill } =
+            &self.guards;
+        let sets_none = mode == "all"
+            && accounts.is_none()
+            && symbols.is_none()
+            && order_types.is_none()
+            && max_quantity.is_none()
+            && orders_per_minute.is_none();
+        if kill.engaged && sets_none { "none besides the kill switch".to_owned() } else { self.guards.line() }
+    }
+
     fn budget_rows(&self) -> Vec<Row> {
         let budget = &self.budget;
         let of = |window: WindowReport| match window.limit {
@@ -117,15 +138,26 @@ fn urls(tls: bool, addresses: &str) -> String {
     addresses.split(',').map(url).collect::<Vec<_>>().join(" and ")
 }
 
-/// What keeps others out, in words.
-fn guard(access: &str) -> &'static str {
-    match access {
+/// What keeps others out, in words. Keys are asked for everywhere; what else there is, is a port's.
+fn protection(access: &str, addresses: &str) -> String {
+    let of_ports = match access {
         "loopback" => "open to every program of this machine",
-        "keys" => "with a key only",
+        "keys" => return "with a key only".to_owned(),
         "certificates" => "with a client certificate only",
         _ => "OPEN TO WHOEVER REACHES IT (unsafe-open)",
+    };
+    let sockets = addresses.split(',').filter(|address| address.starts_with("unix:")).count();
+    if sockets == 0 {
+        of_ports.to_owned()
+    } else if sockets == addresses.split(',').count() {
+        format!("open to {LET_IN}")
+    } else {
+        format!("the port {of_ports}, the socket to {LET_IN}")
     }
 }
+
+/// Who may use a Unix socket.
+const LET_IN: &str = "the users whom socket-mode and socket-users let in";
 
 /// `1h 4m 9s`; below a second nobody counts.
 fn span(span: SignedDuration) -> String {

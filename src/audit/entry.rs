@@ -94,7 +94,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::NotSent => "not-sent",
             Self::Answered => "answered",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::audit::{
-    AuditKey, Unfinished,
+    AuditKey, Outcome, Unfinished,
     chain::{ChainName, Hash, Link},
     directory,
     found::follow,
@@ -32,9 +32,24 @@ pub struct Verdict {
     pub notes: Vec<String>,
     /// Requests whose outcome is unknown, because the process ended before they did.
     pub unknown: Vec<Unfinished>,
+    /// Requests that ended, and may have been carried out.
+    pub doubtful: Vec<Doubtful>,
     /// Requests without an end so far.
     pub open: Vec<Unfinished>,
     ends_torn: bool,
+}
+
+/// A request that ended with an unknown outcome: its caller was told so, or was there no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubtful {
+    /// Its id, as in the log and in `X-Proxy-Request-Id`.
+    pub id: String,
+    /// What it asked for; none where the line of its beginning is lost.
+    pub operation: Option<String>,
+    /// How it ended: the `outcome` label of the metrics.
+    pub how: String,
+    /// When.
+    pub ended: jiff::Timestamp,
 }
 
 /// Something that must not be.
@@ -254,6 +269,13 @@ impl<'a, S: Shelf + ?Sized> Verifier<'a, S> {
     }
 
     fn line(&mut self, name: &str, at: u64, line: Line) {
+        if let Event::Ended(ended) = &line.event
+            && ended.outcome == Outcome::Unknown.name()
+        {
+            let operation = self.open.get(&ended.id).map(|begun| begun.operation.clone());
+            let (id, how) = (ended.id.clone(), ended.how.clone());
+            self.verdict.doubtful.push(Doubtful { id, operation, how, ended: line.at });
+        }
         follow(&mut self.open, &line.event, line.at);
         match line.event {
             Event::Opened(_) if at > 1 => {

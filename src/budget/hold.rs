@@ -134,6 +134,13 @@ impl Hold {
         }
     }
 
+    /// Ends a hold, whatever it is for. Says whether one was in force at `now`.
+    pub(super) fn end(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        self.is_active.store(false, Ordering::Relaxed);
+        state.take().is_some_and(|held| now < held.until)
+    }
+
     /// How many there have been.
     pub(super) fn count(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)

@@ -123,7 +123,10 @@ impl Spent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The rest is for cancels and liquidations.
-    #[error("{spent} requests were sent in the last {window}, of {limit} that Tradovate takes")]
+    #[error(
+        "{spent} requests were sent in the last {window}, of {limit} allowed {} {window} (budget.per-{window})",
+        if *window == "hour" { "an" } else { "a" }
+    )]
     Spent {
         /// `hour` or `minute`.
         window: &'static str,
@@ -175,9 +178,16 @@ impl Budget {
         }
     }
 
-    /// Puts other limits into force; what has been spent stays spent.
+    /// Puts other limits into force; what has been spent stays spent. A hold of nothing also ends the one that is
+    /// running: it is an operator's only way out of one.
     pub fn set(&self, policy: Policy) {
+        let holds_none = policy.hold.is_zero();
         self.policy.store(Arc::new(policy));
+        if holds_none && self.hold.end(self.clock.now()) {
+            tracing::warn!(
+                "requests are no longer held, since budget.hold is 0s now; nor are they after another 429 or 423 while it is"
+            );
+        }
     }
 
     /// Takes one request's share, at `now`, for `caller`, who sends it with a token of `generation`.
@@ -248,12 +258,20 @@ impl Budget {
         let now = self.clock.now();
         let has_begun = self.hold.begin(cause, now, span, generation);
         if has_begun {
-            tracing::warn!(
-                status,
-                until = %self.clock.shown(now + span),
-                "Tradovate refuses requests for their number: they are held, cancels and liquidations {}",
-                if policy.hold_relief { "too" } else { "are not" },
-            );
+            let until = self.clock.shown(now + span);
+            let relief = if policy.hold_relief { "too" } else { "are not" };
+            match cause {
+                Cause::Limited => tracing::warn!(
+                    status, %until,
+                    "Tradovate refuses requests for their number: they are held, cancels and liquidations {relief}"
+                ),
+                Cause::Locked => tracing::warn!(
+                    status, %until,
+                    "Tradovate has locked this user until a captcha is solved: sign in at trader.tradovate.com, and stop \
+                     all programs that use this user, since each call may put the end off; requests are held, cancels \
+                     and liquidations {relief}"
+                ),
+            }
         }
         has_begun && !self.is_near(&policy, now)
     }

@@ -119,3 +119,30 @@ async fn a_429_at_the_end_of_the_budget_is_no_surprise() {
     assert!(!budget.learn(0, TOKEN, 429, || None));
     assert!(matches!(send(&budget, READ), Err(Refusal::Held(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_of_nothing_lifts_the_one_that_is_running() {
+    for status in [429, 423] {
+        let (budget, _) = budget(Policy::default());
+        budget.learn(0, TOKEN, status, || None);
+        budget.set(Policy { per_hour: Some(4000), ..Policy::default() });
+        assert!(matches!(send(&budget, READ), Err(Refusal::Held(_))), "other limits leave it");
+        budget.set(Policy { hold: Duration::ZERO, ..Policy::default() });
+        assert_eq!((send(&budget, READ).is_ok(), budget.report().held_after), (true, None), "{status}");
+        budget.set(Policy::default());
+        assert!(send(&budget, READ).is_ok(), "it is over");
+    }
+}
+
+#[test]
+fn a_limit_is_named_by_its_setting() {
+    for (window, expected) in
+        [("hour", "allowed an hour (budget.per-hour)"), ("minute", "allowed a minute (budget.per-minute)")]
+    {
+        let refusal = Refusal::Spent { window, limit: 30, spent: 27, reserve: 3, retry_after: 1 };
+        assert_eq!(
+            refusal.to_string(),
+            format!("27 requests were sent in the last {window}, of 30 {expected}")
+        );
+    }
+}

@@ -148,14 +148,26 @@ impl Callers {
 }
 
 impl Rules {
+    /// Whether a request means this listener and is sent for no page: what is asked before whose it is.
+    ///
+    /// # Errors
+    /// When it does not, or is.
+    pub fn screen(
+        &self,
+        signs: &Signs<'_>,
+        arrived_at: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<(), Stranger> {
+        signs.addressed_to(&self.hosts, arrived_at)?;
+        signs.sent_by_no_page(&self.origins)
+    }
+
     fn judge(
         &self,
         signs: &Signs<'_>,
         certified: Option<&str>,
         arrived_at: impl FnOnce() -> Option<IpAddr>,
     ) -> Result<Caller, Stranger> {
-        signs.addressed_to(&self.hosts, arrived_at)?;
-        signs.sent_by_no_page(&self.origins)?;
+        self.screen(signs, arrived_at)?;
         if let Some(name) = certified {
             return Ok(Caller::certified(name));
         }

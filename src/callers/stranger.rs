@@ -60,7 +60,7 @@ impl Stranger {
     /// What to do.
     pub fn help(self, listener: Listener) -> &'static str {
         match (self, listener) {
-            (Self::BadHost, _) => "send one Host header that names the proxy, such as localhost:8080",
+            (Self::BadHost, _) => "send one Host header that names the proxy, such as localhost",
             (Self::UnknownHost, Listener::Proxy) => {
                 "use localhost, a loopback address or the address that the proxy listens on; other names it may be \
                  called by go into TRADOVATE_PROXY_HOSTS"

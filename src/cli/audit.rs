@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use crate::{
-    audit::{Unfinished, show, verify},
+    audit::{
+        Unfinished, show,
+        verify::{self, Doubtful},
+    },
     cli::{Exit, complain, print},
     config::{self, Environment, Flags},
 };
@@ -61,6 +64,13 @@ fn tell(verdict: &verify::Verdict) -> Exit {
         print(&format!("note: {}\n", show::printable(note)));
     }
     list("outcome unknown (the proxy ended first; look at order/list)", &verdict.unknown);
+    for Doubtful { id, operation, how, ended } in &verdict.doubtful {
+        let operation = operation.as_deref().unwrap_or("a request");
+        print(&show::printable(&format!(
+            "outcome unknown ({how}; look at order/list): {operation} {id}, ended {ended}"
+        )));
+        print("\n");
+    }
     list("no end yet (under way, or the proxy was killed)", &verdict.open);
     for finding in &verdict.findings {
         complain(&show::printable(&finding.to_string()));

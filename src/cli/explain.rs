@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use crate::{
     cli::{Exit, complain, print},
     config::{Config, Environment, Flags, Purpose},
+    downstream::Address,
     guard::{self, Marker, Situation},
     proxy::{Explained, Ground, explain as judge},
     tradovate::Endpoints,
@@ -49,8 +50,19 @@ pub fn explain(asked: &Explain, flags: &Flags, environment: &Environment) -> Exi
         environment: config.environment.name(),
         killed: guard::at_start(&marker, config.guards.kill_file.as_deref()),
     };
+    let addresses: Vec<_> = config
+        .listening
+        .callers
+        .iter()
+        .filter_map(|address| match address {
+            Address::Tcp(address) => Some(address.ip()),
+            Address::Unix(_) => None,
+        })
+        .collect();
     let ground = Ground {
         api: config.api,
+        callers: &config.callers,
+        addresses: &addresses,
         endpoints: &Endpoints::new(),
         content_types: &config.content_types,
         limits: &config.limits,

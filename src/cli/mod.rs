@@ -29,7 +29,10 @@ mod session;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, time::Duration};
 
-use crate::config::{Config, Environment, Flags, Purpose};
+use crate::{
+    config::{Config, Environment, Flags, Purpose},
+    guard::{self, Marker},
+};
 
 pub use self::{
     arguments::{Unparsed, parse},
@@ -97,6 +100,10 @@ pub fn check(flags: &Flags, environment: &Environment) -> Exit {
         Ok(config) => {
             print(&config.redacted());
             config.exposed().iter().for_each(|exposed| complain(exposed));
+            // By what the settings name alone: what the state directory keeps may be a running proxy's affair.
+            if let Some(cause) = guard::at_start(&Marker::Nowhere, config.guards.kill_file.as_deref()) {
+                complain(&format_args!("the kill switch would be on {cause}: {}", cause.help()));
+            }
             Exit::Success
         }
         Err(errors) => {

@@ -314,7 +314,8 @@ fn idempotency(layers: &mut Layers<'_>) -> idempotency::Bounds {
     idempotency::Bounds {
         entries: layers.value(&s::IDEMPOTENCY_ENTRIES, |text| value::count(text, 1..=1_000_000)),
         answer_bytes: layers.value(&s::IDEMPOTENCY_ANSWER_BYTES, |text| value::size(text, 1..=1 << 20)),
-        age: layers.value(&s::IDEMPOTENCY_MAX_AGE, value::duration),
+        // Forgotten sooner, a key would let its order's repetition through as a new order.
+        age: layers.value(&s::IDEMPOTENCY_MAX_AGE, |text| value::at_least(text, Duration::from_secs(60))),
     }
 }
 

@@ -28,6 +28,12 @@ pub(crate) fn bound(text: &str) -> Result<Duration, Invalid> {
     duration(text).and_then(|span| if span.is_zero() { Err(Invalid::Zero) } else { Ok(span) })
 }
 
+/// A duration of `least` or more.
+pub(super) fn at_least(text: &str, least: Duration) -> Result<Duration, Invalid> {
+    let span = duration(text)?;
+    if span < least { Err(Invalid::TooShort { least: duration_text(least) }) } else { Ok(span) }
+}
+
 /// A number of bytes, or of `KiB`, `MiB` or `GiB`, inside `range`.
 pub(super) fn size(text: &str, range: RangeInclusive<usize>) -> Result<usize, Invalid> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -162,6 +168,12 @@ pub enum Invalid {
     /// A duration of more than a day: a slip of the unit.
     #[error("longer than a day")]
     TooLong,
+    /// A duration in which what it is for cannot happen.
+    #[error("shorter than {least}")]
+    TooShort {
+        /// The shortest accepted.
+        least: String,
+    },
     /// A bound of zero.
     #[error("zero would end every request at once")]
     Zero,

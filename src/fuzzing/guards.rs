@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, sync::LazyLock};
 
 use crate::{
+    callers,
     fuzzing::naive::{self, json::Json},
     guard::{Account, Finding, Request, Rules, Situation, Symbol, Verdict, examine, judge, order_type},
     http1::{HeadScanner, RequestHead, Scanned},
@@ -52,6 +53,8 @@ pub fn explain(input: &[u8]) {
     let limits = Limits { body_bytes: MOST_BYTES, ..Limits::default() };
     let ground = Ground {
         api: Api::Tradovate,
+        callers: &callers::Rules::default(),
+        addresses: &[],
         endpoints: &ENDPOINTS,
         content_types: &["text/plain".to_owned()],
         limits: &limits,

@@ -1,13 +1,16 @@
 //! What would become of a request, and which rule decides: by the same functions as on the data path, and without
 //! sending anything.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use crate::{
+    callers::{self, Signs, Stranger},
     guard::{self, Finding, Rule, Rules, Situation, Verdict},
     http1::{BadRequest, RequestHead},
     proxy::{
-        Api, Limits, Problem, ProxyError,
+        Api, Limits, Problem, ProxyError, keyed,
         route::{Answerer, Route},
     },
     tradovate::Endpoints,
@@ -57,6 +60,10 @@ pub struct Unexplained(BadRequest);
 pub struct Ground<'a> {
     /// What is in front of it.
     pub api: Api,
+    /// Who may call it.
+    pub callers: &'a callers::Rules,
+    /// The addresses that it listens on: a connection may have come to any of them.
+    pub addresses: &'a [IpAddr],
     /// What each path of Tradovate's does.
     pub endpoints: &'a Endpoints,
     /// Content types of request bodies accepted besides `application/json`.
@@ -74,10 +81,18 @@ pub struct Ground<'a> {
 /// # Errors
 /// When the head is not one.
 pub fn explain(ground: &Ground<'_>, head: &[u8], body: &[u8]) -> Result<Explained, Unexplained> {
-    let Ground { api, endpoints, content_types, limits, rules, situation } = *ground;
+    let Ground { api, callers, endpoints, content_types, limits, rules, situation, .. } = *ground;
     let mut read = RequestHead::default();
     read.read(head).map_err(Unexplained)?;
     let mut explained = Explained::nothing();
+    if let Err(stranger) = screen(ground, &Signs::of(&read, head)) {
+        explained.found("callers", "refuses");
+        explained.refuse("callers", &ProxyError::from(stranger).problem());
+        return Ok(explained);
+    }
+    // Whose key it would bring is not asked: keys have no business on a command line.
+    let is_keyed = !callers.keys.is_empty();
+    explained.found("callers", if is_keyed { "passes with a caller's key" } else { "passes" });
     let route = match Route::of(&read, head, api, endpoints, content_types) {
         Ok(route) => route,
         Err(refusal) => {
@@ -94,6 +109,14 @@ pub fn explain(ground: &Ground<'_>, head: &[u8], body: &[u8]) -> Result<Explaine
         let too_large = ProxyError::BodyTooLarge { limit: limits.body_bytes };
         explained.refuse("limits", &too_large.problem());
         return Ok(explained);
+    }
+    match keyed::key(&read.fields(head), &route) {
+        Ok(key) => explained.found("idempotency-key", if key.is_some() { "passes" } else { "idle" }),
+        Err(bad) => {
+            explained.found("idempotency-key", "refuses");
+            explained.refuse("idempotency-key", &ProxyError::from(bad).problem());
+            return Ok(explained);
+        }
     }
     let is_local = matches!(route.by, Answerer::Proxy(_));
     let request = guard::Request {
@@ -115,7 +138,12 @@ pub fn explain(ground: &Ground<'_>, head: &[u8], body: &[u8]) -> Result<Explaine
     match verdict {
         Verdict::Refuse(refusal) => {
             let rule = refusal.rule().name();
+            let was_ordered = refusal == guard::Refusal::Killed(guard::Cause::EarlierRun);
             explained.refuse(rule, &ProxyError::from(refusal).problem());
+            if was_ordered {
+                // What the disk says: the process that was given the order may be running.
+                explained.detail = Some(ORDERED.to_owned());
+            }
         }
         Verdict::Forward => {
             let is_counted = request.is_paced() && rules.orders_per_minute.is_some();
@@ -128,6 +156,19 @@ pub fn explain(ground: &Ground<'_>, head: &[u8], body: &[u8]) -> Result<Explaine
     }
     Ok(explained)
 }
+
+/// Whether it would be let in, whichever address its connection had come to.
+fn screen(ground: &Ground<'_>, signs: &Signs<'_>) -> Result<(), Stranger> {
+    let arrivals = ground.addresses.iter().copied().map(Some);
+    let mut screened = ground.callers.screen(signs, || None);
+    for arrived_at in arrivals {
+        screened = screened.or_else(|_| ground.callers.screen(signs, || arrived_at));
+    }
+    screened
+}
+
+const ORDERED: &str = "the kill switch is on (by an order that the state directory keeps, and that was not taken \
+                       back): nothing passes but reads, cancels and liquidations";
 
 impl Explained {
     fn nothing() -> Self {

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::{
     callers::Caller,
-    idempotency::{self, Admission, Attempt, Kept, Key},
+    http1::Fields,
+    idempotency::{self, Admission, Attempt, BadKey, Kept, Key},
     proxy::{
         ProxyError, Worker,
         exchange::{After, stream_back},
@@ -41,11 +42,7 @@ pub(super) async fn begin(
     route: &Route<'_>,
     observation: &mut Observation<'_>,
 ) -> Result<Option<Admission>, ProxyError> {
-    let does_something = matches!(route.endpoint.effect, Effect::Order | Effect::Write);
-    if !does_something || !matches!(route.by, Answerer::Upstream) {
-        return Ok(None);
-    }
-    let Some(key) = Key::among(&head.read.fields(&head.bytes))? else { return Ok(None) };
+    let Some(key) = key(&head.read.fields(&head.bytes), route)? else { return Ok(None) };
     let begun = Instant::now();
     let request = idempotency::request(head.read.method(&head.bytes), route.target, body);
     let patience = if route.endpoint.relief { PATIENCE_OF_RELIEF } else { PATIENCE };
@@ -61,6 +58,12 @@ pub(super) async fn begin(
         }
         admission => Ok(Some(admission?)),
     }
+}
+
+/// The key of a request, if it has one and does something at upstream: for nothing else does a key mean anything.
+pub(super) fn key<'a>(fields: &Fields<'a>, route: &Route<'_>) -> Result<Option<Key<'a>>, BadKey> {
+    let does_something = matches!(route.endpoint.effect, Effect::Order | Effect::Write);
+    if does_something && matches!(route.by, Answerer::Upstream) { Key::among(fields) } else { Ok(None) }
 }
 
 /// Gives an answer again.

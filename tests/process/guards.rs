@@ -300,11 +300,90 @@ fn explain_says_what_a_proxy_would_do_and_which_rule_decides() {
             assert!(ended.stdout.contains(part), "{arguments:?}: no {part:?} in {}", ended.stdout);
         }
     }
-    // It knows of a kill that an earlier run was given.
+    // It knows of a kill that was ordered and not taken back, in whichever run.
     fs::write(state.path().join("killed"), "").unwrap();
     let ended = explain(state.path(), &[], &place);
     assert!(ended.code == Some(1) && ended.stdout.contains("refused by kill: 403 guard-kill"), "{ended:?}");
+    assert!(ended.stdout.contains("(by an order that the state directory keeps"), "{ended:?}");
 }
 
+#[test]
+fn explain_judges_who_sends_it_and_the_form_of_its_key() {
+    let state = tempfile::tempdir().unwrap();
+    let body = state.path().join("order.json");
+    fs::write(&body, ORDER).unwrap();
+    let place = ["POST", "/v1/order/placeorder", "--body", body.to_str().unwrap()];
+    for (settings, arguments, code, parts) in [
+        (vec![], vec!["GET", "/v1/account/list"], 0, vec!["rules     callers: passes\n"]),
+        (
+            vec![],
+            vec!["GET", "/v1/account/list", "--header", "Host: evil.example"],
+            1,
+            vec!["verdict   refused by callers: 421 unknown-host"],
+        ),
+        (
+            vec![("TRADOVATE_PROXY_HOSTS", "proxy.internal")],
+            vec!["GET", "/v1/account/list", "--header", "Host: proxy.internal"],
+            0,
+            vec!["verdict   forwarded"],
+        ),
+        (
+            vec![],
+            [&place[..], &["--header", "Origin: null"]].concat(),
+            1,
+            vec!["refused by callers: 403 web-page"],
+        ),
+        (
+            vec![("TRADOVATE_PROXY_CALLER_KEYS", KEY)],
+            place.to_vec(),
+            0,
+            vec!["callers: passes with a caller's key"],
+        ),
+        (
+            vec![],
+            [&place[..], &["--header", "Idempotency-Key: a b"]].concat(),
+            1,
+            vec!["idempotency-key: refuses", "refused by idempotency-key: 400 idempotency-key"],
+        ),
+        (
+            vec![],
+            [&place[..], &["--header", "Idempotency-Key: a"]].concat(),
+            0,
+            vec!["idempotency-key: passes"],
+        ),
+        (
+            vec![],
+            vec!["GET", "/v1/account/list", "--header", "Idempotency-Key: a b"],
+            0,
+            vec!["verdict   forwarded"],
+        ),
+    ] {
+        let ended = explain(state.path(), &settings, &arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        for part in parts {
+            assert!(ended.stdout.contains(part), "{arguments:?}: no {part:?} in {}", ended.stdout);
+        }
+    }
+}
+
+#[test]
+fn check_warns_of_a_kill_file_that_would_have_the_proxy_start_killed() {
+    let state = tempfile::tempdir().unwrap();
+    let there = state.path().join("kill");
+    let nowhere = state.path().join("nowhere/kill");
+    for (path, warns) in [(&there, None), (&nowhere, Some("the directory of guards.kill-file is there"))] {
+        let mut command = program(&["check"]);
+        let login = serve(state.path(), "http://127.0.0.1:1");
+        command.envs(login.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("TRADOVATE_PROXY_GUARDS_KILL_FILE", path);
+        let ended = run(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.stderr.contains("the kill switch would be on"), warns.is_some(), "{ended:?}");
+        assert!(warns.is_none_or(|part| ended.stderr.contains(part)), "{ended:?}");
+    }
+}
+
+/// Of a caller `desk`.
+const KEY: &str = "desk=sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 const CRASHES: usize = 12;
 const SEED: u64 = 0x0005_e551_0000_000b;

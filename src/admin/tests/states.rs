@@ -139,4 +139,42 @@ async fn the_rows_say_when_and_how_far_off_that_is() {
     assert_eq!(row("clock"), "Tradovate's is -2 s ahead of ours");
     assert!(row("store").ends_with("read-only [2J file system"), "{rows:?}");
     assert_eq!(row("environment"), "demo at https://demo-api-7.tradovateapi.com");
+    assert_eq!(row("guards"), "none: every request passes");
+    assert_eq!(row("callers"), "http://127.0.0.1:8080, open to every program of this machine");
+}
+
+#[tokio::test]
+async fn the_rows_promise_nothing_that_the_kill_switch_or_a_socket_does_not_keep() {
+    let mut running = running();
+    running.publisher.report(in_state(&running.clock, State::Live));
+    let answer = running.get("/status").await;
+    let mut report: Report = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let row = |report: &Report, label: &str| {
+        report.rows().into_iter().find(|row| row.0 == label).map(|row| row.1).unwrap_or_default()
+    };
+    report.guards.kill.engaged = true;
+    assert_eq!(row(&report, "guards"), "none besides the kill switch");
+    report.guards.max_quantity = Some(2);
+    assert_eq!(row(&report, "guards"), "at most 2 an order");
+    for (listen, access, expected) in [
+        ("unix:/run/p.sock", "loopback", "open to the users whom socket-mode and socket-users let in"),
+        (
+            "127.0.0.1:8080,unix:/run/p.sock",
+            "loopback",
+            "the port open to every program of this machine, the socket to the users whom socket-mode and \
+             socket-users let in",
+        ),
+        (
+            "10.0.0.5:8443,unix:/run/p.sock",
+            "certificates",
+            "the port with a client certificate only, the socket to the users whom socket-mode and socket-users let in",
+        ),
+        ("unix:/run/p.sock", "keys", "with a key only"),
+        ("0.0.0.0:8080", "unsafe-open", "OPEN TO WHOEVER REACHES IT (unsafe-open)"),
+    ] {
+        listen.clone_into(&mut report.listen);
+        access.clone_into(&mut report.access.proxy);
+        let callers = row(&report, "callers");
+        assert!(callers.ends_with(&format!(", {expected}")), "{listen}: {callers}");
+    }
 }

@@ -24,6 +24,25 @@ async fn the_next_start_names_what_had_no_end() {
 }
 
 #[tokio::test]
+async fn what_ended_without_anybody_knowing_how_is_named_too() {
+    let stage = Stage::with(|options| options.rotate_bytes = 2048);
+    let log = stage.open();
+    let mut lost = stage.entry(&log, "{}");
+    lost.begin().await.unwrap();
+    let id = lost.id().to_string();
+    // Its beginning is in another file than its end.
+    for _ in 0..12 {
+        stage.order(&log, "{}", "{}").await;
+    }
+    lost.end(&End { outcome: Outcome::Unknown, how: "unknown-broken", status: None, ..answered() });
+    close(log).await;
+    let verdict = stage.is_intact();
+    let [doubtful] = &verdict.doubtful[..] else { panic!("{:?}", verdict.doubtful) };
+    assert_eq!((&*doubtful.id, doubtful.operation.as_deref()), (&*id, Some("place-order")));
+    assert_eq!((&*doubtful.how, verdict.unknown.len(), verdict.open.len()), ("unknown-broken", 0, 0));
+}
+
+#[tokio::test]
 async fn a_request_begun_in_one_file_is_known_in_the_next() {
     let stage = Stage::with(|options| options.rotate_bytes = 2048);
     let log = stage.open();

@@ -16,7 +16,7 @@ settings! { IDEMPOTENCY:
         "SIZE", Preset::Of(|| size_text(bounds().answer_bytes)),
         "largest answer that is kept to be given again");
     IDEMPOTENCY_MAX_AGE = plain("idempotency.max-age", "TRADOVATE_PROXY_IDEMPOTENCY_MAX_AGE", "DURATION",
-        Preset::Of(|| duration_text(bounds().age)), "how long an answered key is remembered");
+        Preset::Of(|| duration_text(bounds().age)), "how long an answered key is remembered; 60s at least");
 }
 
 fn bounds() -> Bounds {

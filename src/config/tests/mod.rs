@@ -248,6 +248,7 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
         ("TRADOVATE_PROXY_ADMIN_LISTEN", "localhost:9464"),
         ("TRADOVATE_PROXY_TIMEOUT_CONECT", "5s"),
         ("TRADOVATE_PROXY_TIMEOUT_TLS", "5"),
+        ("TRADOVATE_PROXY_IDEMPOTENCY_MAX_AGE", "0s"),
         ("TRADOVATE_PROXY_UPSTREAM_URL", "http://example.com"),
         ("TRADOVATE_PROXY_UPSTREAM_CA", "/nowhere.pem"),
         ("TRADOVATE_PROXY_LOG", "inof"),
@@ -272,12 +273,13 @@ fn every_problem_is_reported_at_once_with_what_to_do() {
         "TRADOVATE_PROXY_ADMIN_LISTEN (environment): \"localhost:9464\" is wrong: not an address and a port",
         "TRADOVATE_PROXY_TIMEOUT_CONECT (environment): unknown; did you mean TRADOVATE_PROXY_TIMEOUT_CONNECT?",
         "TRADOVATE_PROXY_TIMEOUT_TLS (environment): \"5\" is wrong: not a duration",
+        "TRADOVATE_PROXY_IDEMPOTENCY_MAX_AGE (environment): \"0s\" is wrong: shorter than 60s",
         "\"http://example.com\" is wrong: plain http is for loopback addresses only",
         "\"/nowhere.pem\" is wrong: the file cannot be read: entity not found",
         "\"inof\" is wrong: not a level",
         "TRADOVATE_PROXY_LOG_FORMAT (environment): set, but empty",
         "TRADOVATE_PASWORD (environment): unknown; did you mean TRADOVATE_PASSWORD?",
-        "15 problems",
+        "16 problems",
     ] {
         assert!(text.contains(expected), "no {expected:?} in:\n{text}");
     }

@@ -162,6 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_says_how_an_operator_ends_it() {
+        use crate::budget::{Cause, Held, Refusal};
+
+        for cause in [Cause::Limited, Cause::Locked] {
+            let held = Held { cause, until: jiff::Timestamp::UNIX_EPOCH, retry_after: 9 };
+            let help = ProxyError::from(Refusal::from(held)).problem().help;
+            assert!(help.contains("budget.hold = \"0s\""), "{help}");
+        }
+    }
+
+    #[test]
     fn not_connected_means_not_sent() {
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let error = ProxyError::from(Failure { error: UpstreamError::Connect(refused), sent: Sent::No });

@@ -175,7 +175,7 @@ fn refused(refusal: route::Refusal) -> Problem {
         Refusal::Target => (
             StatusCode::BAD_REQUEST,
             "bad-target",
-            "point the client's base URL at the proxy, not its proxy setting: http://127.0.0.1:8080/v1/…",
+            "point the client's base URL at the proxy, not its proxy setting: http://ADDRESS:PORT/v1/…, as listen has them",
         ),
         Refusal::NotTheApi => (
             StatusCode::NOT_FOUND,
@@ -216,11 +216,13 @@ fn budget(refusal: &Refusal) -> Problem {
             match held.cause {
                 Cause::Limited => {
                     "cancels and liquidations still pass; the proxy lets a request through now and then, and all of \
-                     them once one is answered"
+                     them once one is answered; budget.hold = \"0s\" in the configuration file ends the hold without a \
+                     restart"
                 }
                 Cause::Locked => {
                     "Tradovate wants a captcha solved: sign in at trader.tradovate.com, and stop all programs that use \
-                     this user; each call may put the end off"
+                     this user; each call may put the end off. Once it is solved, budget.hold = \"0s\" in the \
+                     configuration file ends the hold without a restart"
                 }
             }
             .to_owned(),

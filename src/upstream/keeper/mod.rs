@@ -185,14 +185,15 @@ impl Keeper {
             }
             Err(error) => {
                 let (again_in, is_news) = self.pace.failed(now);
+                let again_in_ms = again_in.as_millis();
                 if is_news {
                     tracing::warn!(
-                        origin = %opening.origin, %error, ?again_in,
+                        origin = %opening.origin, %error, again_in_ms,
                         "no connection to upstream could be opened ahead of requests; the next one opens its own, and \
                          this is tried again, ever more rarely"
                     );
                 } else {
-                    tracing::debug!(origin = %opening.origin, %error, ?again_in, "and again");
+                    tracing::debug!(origin = %opening.origin, %error, again_in_ms, "and again");
                 }
             }
         }

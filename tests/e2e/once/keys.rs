@@ -150,6 +150,14 @@ async fn only_an_operator_of_this_machine_has_a_key_forgotten() {
         let answer = Client::connect(proxy.admin).await.ask(request, "").await;
         assert_eq!((answer.status(), answer.problem().as_str()), (status, code), "{request:?}");
     }
+    for (query, says) in
+        [("key=a", "add &caller=NAME"), ("key=a&caller=desk", "whether that is the caller's name")]
+    {
+        let request = format!("POST /idempotency/forget?{query}");
+        let answer = Client::connect(proxy.admin).await.ask(&request, "").await;
+        let help = answer.json()["help"].as_str().unwrap().to_owned();
+        assert!(help.contains("keys belong to callers") && help.contains(says), "{query}: {help}");
+    }
 }
 
 #[tokio::test]

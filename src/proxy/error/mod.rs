@@ -166,8 +166,8 @@ mod tests {
         use crate::budget::{Cause, Held, Refusal};
 
         for cause in [Cause::Limited, Cause::Locked] {
-            let held = Held { cause, until: jiff::Timestamp::UNIX_EPOCH, retry_after: 9 };
-            let help = ProxyError::from(Refusal::from(held)).problem().help;
+            let hold = Held { cause, until: jiff::Timestamp::UNIX_EPOCH, retry_after: 9 };
+            let help = ProxyError::from(Refusal::from(hold)).problem().help;
             assert!(help.contains("budget.hold = \"0s\""), "{help}");
         }
     }

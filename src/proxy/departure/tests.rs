@@ -141,7 +141,7 @@ async fn a_connection_that_took_not_a_byte_has_sent_nothing() {
             let (bearer, mut wire) = (Bearer::new(&"token".into()).unwrap(), Vec::new());
             let prepared = lease.prepare(&request.authorize(&bearer, &origin), &mut wire).unwrap();
             if is_dead {
-                socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+                socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
                 drop(peer);
             }
             Stage::new()

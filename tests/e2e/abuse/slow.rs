@@ -23,7 +23,7 @@ async fn a_byte_now_and_then_does_not_keep_a_request_alive() {
         (HEAD.to_owned(), "a", "timeouts.request-head"),
         (format!("{BODY}{LONG}"), "1", "timeouts.request-body"),
         (format!("{BODY}Transfer-Encoding: chunked\r\n\r\n"), "1\r\n1\r\n", "timeouts.request-body"),
-        (format!("{BODY}Transfer-Encoding: chunked\r\n\r\n10000\r\n"), "1", "timeouts.request-body"),
+        (format!("{BODY}Transfer-Encoding: chunked\r\n\r\nfffff\r\n"), "1", "timeouts.request-body"),
     ] {
         let mut client = proxy.client().await;
         client.send(&begun).await;

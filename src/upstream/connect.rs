@@ -205,12 +205,16 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// What the kernel does while a connection waits, so that one whose way has died without a word (a link that went
+/// What the kernel does while nothing comes, so that one whose way has died without a word (a link that went
 /// away, an address translation that was forgotten) is closed, and replaced, before an order is sent on it: within
 /// eleven seconds. It also keeps such a translation in mind.
 ///
-/// `TCP_USER_TIMEOUT` is not set: it would take the place of the count of probes, and cut off an order that waits for
-/// its answer on a way that recovers; what that may take is bounded by [`Timeouts::response_head`].
+/// The kernel knows nothing of requests: one that was acknowledged and waits for its answer on a way that dies is cut
+/// off after the same eleven seconds, which may be before [`Timeouts::response_head`], and what came of it is unknown.
+/// To probe only what waits would cost two system calls a request.
+///
+/// `TCP_USER_TIMEOUT` is not set: it would take the place of the count of probes, and also bound how long bytes that
+/// were written may go without acknowledgement, on a way that may yet recover.
 const PROBES: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(5))
     .with_interval(Duration::from_secs(2))

@@ -18,7 +18,8 @@ pub struct Failure {
 /// Whether upstream can have seen any of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// No byte of it left this process: it is certain that nothing happened.
+    /// No byte of it left this process, or over HTTP/2 no byte of the body without which it cannot be carried out: it is
+    /// certain that nothing happened.
     No,
     /// At least one byte was handed to the network: what came of it is unknown.
     Maybe,

@@ -26,6 +26,7 @@ pub(super) struct Http1 {
     stream: Stream,
     /// Bounds every wait for upstream.
     alarm: Alarm,
+    opened_at: Instant,
     /// Bytes read; those before `start` are done with. A head stays where it is until the exchange ends, since
     /// `head` points into it.
     inbox: Vec<u8>,
@@ -55,6 +56,7 @@ impl Http1 {
         Self {
             stream,
             alarm: Alarm::default(),
+            opened_at: Instant::now(),
             inbox: Vec::new(),
             start: 0,
             data: 0..0,
@@ -71,6 +73,10 @@ impl Http1 {
     #[cfg(any(test, fuzzing))]
     pub(super) fn awaiting(stream: Stream, to_head: bool) -> Self {
         Self { to_head, ..Self::new(stream) }
+    }
+
+    pub(super) fn opened_at(&self) -> Instant {
+        self.opened_at
     }
 
     /// Whether an idle connection can still carry a request: open, and silent. Bytes that nobody asked for

@@ -17,6 +17,7 @@ pub(super) struct Pace {
     /// When the last opening began.
     begun: Option<Instant>,
     failures: u32,
+    failed_at: Option<Instant>,
     /// Until when nothing is tried after a failure.
     backs_off_until: Option<Instant>,
     idle_limit: IdleLimit,
@@ -40,6 +41,7 @@ impl Pace {
             share: 0.0,
             begun: None,
             failures: 0,
+            failed_at: None,
             backs_off_until: None,
             idle_limit: IdleLimit::unknown(Instant::now()),
         };
@@ -74,17 +76,35 @@ impl Pace {
         let doubled = FIRST_BACK_OFF * 2_u32.saturating_pow(self.failures.min(16));
         let wait = doubled.min(LONGEST_BACK_OFF).mul_f64(0.5 + self.random.f64() / 2.0);
         self.failures += 1;
+        self.failed_at = Some(now);
         self.backs_off_until = Some(now + wait);
         (wait, self.failures == 1)
+    }
+
+    /// One that was opened at that moment is still open. Returns when that will tell that upstream takes connections
+    /// again, which only one that is younger than the last failure can.
+    pub(super) fn stands(&mut self, opened_at: Instant, now: Instant) -> Option<Instant> {
+        self.failed_at.filter(|failed_at| *failed_at < opened_at)?;
+        let is_proof_at = opened_at + EARLY;
+        if now < is_proof_at {
+            return Some(is_proof_at);
+        }
+        self.failures = 0;
+        self.failed_at = None;
+        self.backs_off_until = None;
+        None
+    }
+
+    /// One that need not be replaced, over HTTP/2, and was opened at that moment, has ended.
+    pub(super) fn ended(&mut self, opened_at: Instant, now: Instant) {
+        if now.duration_since(opened_at) < EARLY {
+            self.failed(now);
+        }
     }
 
     /// A connection has waited for so long, and is open.
     pub(super) fn survived(&mut self, age: Duration) {
         self.idle_limit.survived = self.idle_limit.survived.max(age);
-        if age >= EARLY {
-            self.failures = 0;
-            self.backs_off_until = None;
-        }
     }
 
     /// Upstream has closed one that had waited for `age`; none had waited longer than `oldest` at that moment.
@@ -98,7 +118,7 @@ impl Pace {
         }
         self.survived(oldest);
         if age >= self.idle_limit.survived {
-            let learned = age.mul_f64(BELOW);
+            let learned = age.mul_f64(BELOW).max(SHORTEST_POOL_IDLE);
             if learned < self.pool_idle {
                 tracing::debug!(after = ?age, kept = ?learned, "upstream closes connections that wait");
             }
@@ -129,8 +149,12 @@ impl IdleLimit {
 
 /// Between the openings of two spares.
 const APART: Duration = Duration::from_secs(1);
-/// Whoever closes a connection this soon did not want it.
-const EARLY: Duration = Duration::from_secs(1);
+/// Whoever closes a connection this soon did not want it: within the shortest time after which another would take its
+/// place, [`SHARE`] of [`SHORTEST_POOL_IDLE`].
+const EARLY: Duration = Duration::from_millis(1800);
+/// With a shorter `timeouts.pool-idle` nothing is kept waiting; nor is a shorter limit of upstream's followed. Else
+/// connections would be opened for nothing, over and over.
+pub(super) const SHORTEST_POOL_IDLE: Duration = Duration::from_secs(3);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// The place is taken before the limit is reached, with time left to open one, or two in a row.
@@ -145,6 +169,7 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(25);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     fn pace() -> Pace {
         Pace::new(LIMIT, Rng::with_seed(7))
@@ -188,11 +213,16 @@ mod tests {
         for _ in 0..100 {
             assert!(pace.failed(now).0 <= LONGEST_BACK_OFF);
         }
-        pace.survived(EARLY.mul_f64(0.99));
+        pace.survived(HOUR);
+        assert_eq!(pace.stands(now, now + EARLY), None);
+        assert!(pace.next_opening(true, now) > now, "it was opened before the last failure");
+        let opened_at = now + seconds(1);
+        let early = opened_at + EARLY.mul_f64(0.99);
+        assert_eq!(pace.stands(opened_at, early), Some(opened_at + EARLY));
         assert!(pace.next_opening(true, now) > now, "it may yet be closed as soon as the others");
-        pace.survived(EARLY);
+        assert_eq!(pace.stands(opened_at, opened_at + EARLY), None);
         assert_eq!(pace.next_opening(true, now), now);
-        assert!(pace.failed(now).0 <= FIRST_BACK_OFF);
+        assert!(pace.failed(now).1, "news again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -202,6 +232,14 @@ mod tests {
         pace.closed(EARLY / 2, EARLY / 2, now);
         assert!(pace.next_opening(true, now) > now);
         assert_eq!(pace.life(now), before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_too_short_to_be_worth_it_is_not_followed() {
+        let (mut pace, now) = (pace(), Instant::now());
+        pace.closed(seconds(2), seconds(2), now);
+        assert_eq!(EARLY, SHORTEST_POOL_IDLE.mul_f64(SHARE.0));
+        assert!((EARLY..SHORTEST_POOL_IDLE).contains(&pace.life(now)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -57,7 +57,13 @@ pub(super) struct Idle {
     /// Last in, first out: the one that was used last is the least likely to have been given up by upstream. So they
     /// stand in the order of their age, the oldest first.
     pub(super) http1: Vec<Waiting>,
-    pub(super) http2: Option<http2::Sender>,
+    pub(super) http2: Option<Standing>,
+}
+
+/// The one connection over HTTP/2, which everybody shares.
+pub(super) struct Standing {
+    pub(super) sender: http2::Sender,
+    pub(super) since: Instant,
 }
 
 pub(super) struct Waiting {
@@ -141,10 +147,10 @@ impl Upstream {
 
     async fn waiting(&self) -> Option<Transport> {
         {
-            let mut idle = self.0.idle.borrow_mut();
-            idle.http2.take_if(|sender| sender.is_closed());
-            if let Some(sender) = &idle.http2 {
-                return Some(Transport::Http2(sender.clone()));
+            // One that has ended is left to the keeper, which must learn how soon it did.
+            let idle = self.0.idle.borrow();
+            if let Some(standing) = idle.http2.as_ref().filter(|standing| !standing.sender.is_closed()) {
+                return Some(Transport::Http2(standing.sender.clone()));
             }
         }
         loop {
@@ -228,10 +234,10 @@ impl Shared {
             Transport::Http1(connection) => {
                 let since = Instant::now();
                 idle.http1.push(Waiting { connection, since, _counted: self.metrics.idle() });
-                self.bell.raise(Haste::Soon);
             }
-            Transport::Http2(sender) => idle.http2 = Some(sender),
+            Transport::Http2(sender) => idle.http2 = Some(Standing { sender, since: Instant::now() }),
         }
+        self.bell.raise(Haste::Soon);
     }
 }
 

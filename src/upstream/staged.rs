@@ -25,7 +25,7 @@ pub(super) struct Stage(mpsc::UnboundedSender<Asked>);
 pub(super) struct Asked {
     /// Where to.
     pub(super) host: String,
-    answer: oneshot::Sender<Result<Pipe, UpstreamError>>,
+    answer: oneshot::Sender<Result<(Pipe, Protocol), UpstreamError>>,
 }
 
 pub(super) type Pipe = DuplexStream;
@@ -43,17 +43,22 @@ impl Stage {
     pub(super) async fn connect(&self, origin: &Origin) -> Result<(Stream, Protocol), UpstreamError> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Asked { host: origin.host().to_owned(), answer }).unwrap();
-        let pipe = answered.await.map_err(|_| UpstreamError::ConnectTimeout)??;
-        Ok((Stream::Staged(pipe), Protocol::Http1))
+        let (pipe, protocol) = answered.await.map_err(|_| UpstreamError::ConnectTimeout)??;
+        Ok((Stream::Staged(pipe), protocol))
     }
 }
 
 impl Asked {
     /// Upstream's end of it.
     pub(super) fn accept(self) -> Pipe {
+        self.accept_with(Protocol::Http1)
+    }
+
+    /// Upstream's end of it, once this protocol was agreed on.
+    pub(super) fn accept_with(self, protocol: Protocol) -> Pipe {
         let (ours, theirs) = duplex(4096);
         // Whoever asked may have thought better of it.
-        let _ = self.answer.send(Ok(theirs));
+        let _ = self.answer.send(Ok((theirs, protocol)));
         ours
     }
 

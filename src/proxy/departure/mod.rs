@@ -1,6 +1,7 @@
 //! The moment at which a request leaves, told to all who are asked about it later.
 //!
-//! Three remember whether a byte of a request may have left: the budget, by which Tradovate's count is known; the
+//! Three remember whether a byte of a request may have left (over HTTP/2, of one that has a body: a byte of that, since
+//! its head alone cannot be carried out): the budget, by which Tradovate's count is known; the
 //! observation, whose metrics, log line and audit line say it to people; and, for an order with an idempotency key, the
 //! register, which lets a key be used again if nothing was sent. Each is told here and nowhere else, so that they cannot
 //! contradict one another, nor what the caller is told.

@@ -32,7 +32,7 @@ use crate::{
         UpstreamError,
         lease::Transport,
         metrics::By,
-        pace::Pace,
+        pace::{Pace, SHORTEST_POOL_IDLE},
         pool::{Idle, Shared, open},
     },
 };
@@ -125,7 +125,9 @@ impl Keeper {
         let mut idle = shared.idle.borrow_mut();
         let pool_idle = shared.connector.timeouts().pool_idle;
         idle.http1.retain(|waiting| waiting.age(now) < pool_idle);
-        idle.http2.take_if(|sender| sender.is_closed());
+        if let Some(ended) = idle.http2.take_if(|standing| standing.sender.is_closed()) {
+            self.pace.ended(ended.since, now);
+        }
         self.opening.take_if(|opening| !idle.is_for(&opening.origin));
         if idle.has_moved {
             idle.has_moved = false;
@@ -135,6 +137,10 @@ impl Keeper {
         let mut next = oldest.map(|since| since + pool_idle);
         if let Some(since) = oldest {
             self.pace.survived(now - since);
+        }
+        let waiting = idle.http1.iter().map(|waiting| waiting.connection.opened_at());
+        for opened_at in waiting.chain(idle.http2.as_ref().map(|standing| standing.since)) {
+            next = earlier(next, self.pace.stands(opened_at, now));
         }
         if let Some(origin) = wanted(shared, &idle) {
             let life = self.pace.life(now);
@@ -203,7 +209,6 @@ impl Keeper {
 /// Where connections are to wait, if any are.
 fn wanted(shared: &Shared, idle: &Idle) -> Option<Arc<Origin>> {
     let is_wanted = shared.is_wanted.get() && shared.warm > 0;
-    // Kept for less, they would be opened for nothing, over and over.
     let lasts = shared.connector.timeouts().pool_idle >= SHORTEST_POOL_IDLE;
     idle.origin.clone().filter(|_| is_wanted && lasts)
 }
@@ -248,8 +253,6 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 
 /// What is taken is put back within a round trip or two.
 const SOON: Duration = Duration::from_secs(1);
-/// With a shorter `timeouts.pool-idle` nothing is kept waiting.
-const SHORTEST_POOL_IDLE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ use crate::{
     },
 };
 
+mod refusals;
+
 const POOL_IDLE: Duration = Duration::from_secs(25);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -207,46 +209,6 @@ async fn what_is_used_and_put_back_is_not_replaced_and_what_is_lost_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_refuses_is_not_hammered_and_is_served_again_when_it_is_back() {
-    scene(2, async |mut scene, origin| {
-        scene.upstream.warm_up(&origin);
-        let mut asked = Vec::new();
-        while scene.begun.elapsed() < HOUR {
-            let (ask, at) = scene.asks().await;
-            ask.refuse();
-            asked.push(at);
-            assert!(asked.len() < 400, "so often by {at:?}");
-        }
-        let gaps: Vec<_> = asked.windows(2).map(|pair| pair[1].abs_diff(pair[0])).collect();
-        assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(500)), "{gaps:?}");
-        assert!(gaps[5..].iter().all(|gap| (15..=30).contains(&gap.as_secs())), "{gaps:?}");
-        assert!(gaps[5] != gaps[6] && gaps[6] != gaps[7], "jittered");
-        let _back = scene.accepts().await;
-        scene.begun = Instant::now();
-        let (_, at) = scene.asks().await;
-        assert!(at <= Duration::from_secs(31), "{at:?}");
-        let failed = scene.counted("tradovate_proxy_upstream_connects_total", "failed");
-        assert_eq!(failed.to_string(), asked.len().to_string());
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_upstream_that_closes_at_once_is_not_hammered_either() {
-    scene(2, async |mut scene, origin| {
-        scene.upstream.warm_up(&origin);
-        let mut count = 0;
-        while scene.begun.elapsed() < HOUR {
-            drop(scene.accepts().await);
-            count += 1;
-            assert!(count < 400, "so often by {:?}", scene.begun.elapsed());
-        }
-        assert!(count > 100, "{count} in an hour");
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_limit_that_upstream_tells_nobody_is_learned_and_stayed_below() {
     scene(2, async |mut scene, origin| {
         let limit = Duration::from_secs(5);
@@ -334,7 +296,7 @@ async fn whoever_drops_the_pool_closes_what_waits_and_ends_its_keeper() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_wake_the_keeper_once_a_second_at_the_most() {
+async fn a_bell_is_heard_again_only_if_more_haste_is_asked_for() {
     let bell = Bell::default();
     let mut heard = pin!(bell.heard.notified());
     assert!(timeout(Duration::ZERO, heard.as_mut()).await.is_err());

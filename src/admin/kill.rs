@@ -161,6 +161,11 @@ async fn kill(guards: &Guards, cancels: Cancels) -> Result<Option<Swept>, Proble
 fn unreleased(error: &NotReleased) -> Problem {
     let (status, code, help) = match error {
         NotReleased::File(cause) => (StatusCode::CONFLICT, "kill-file", cause.help()),
+        NotReleased::Sweeping => (
+            StatusCode::CONFLICT,
+            "still-cancelling",
+            "wait for the answer to the kill, a minute and a half at the most for each, and release again",
+        ),
         NotReleased::Again => (
             StatusCode::CONFLICT,
             "killed-again",

@@ -6,7 +6,10 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -207,6 +210,8 @@ pub(super) struct Sweeper {
     broken_off: CancellationToken,
     /// How many kills are under way.
     kills: watch::Sender<usize>,
+    /// How many of them have orders cancelled, or will.
+    sweeping: AtomicUsize,
 }
 
 /// A kill from its order to its end: the marker and the sweep.
@@ -214,15 +219,32 @@ pub(super) struct Sweeper {
 #[derive(Debug)]
 pub(super) struct UnderWay(watch::Sender<usize>);
 
+/// A sweep, from the wish to its account.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Sweeping<'a>(&'a AtomicUsize);
+
 impl Sweeper {
     pub(super) fn channel() -> (Self, Sweeps) {
         let (wishes, sweeps) = mpsc::channel(PENDING);
-        (Self { wishes, broken_off: CancellationToken::new(), kills: watch::Sender::new(0) }, sweeps)
+        let (broken_off, kills) = (CancellationToken::new(), watch::Sender::new(0));
+        (Self { wishes, broken_off, kills, sweeping: AtomicUsize::new(0) }, sweeps)
     }
 
     pub(super) fn begins(&self) -> UnderWay {
         self.kills.send_modify(|kills| *kills += 1);
         UnderWay(self.kills.clone())
+    }
+
+    /// From now on orders may be cancelled, until that is dropped.
+    pub(super) fn sweeps(&self) -> Sweeping<'_> {
+        self.sweeping.fetch_add(1, Ordering::SeqCst);
+        Sweeping(&self.sweeping)
+    }
+
+    /// Whether orders are being cancelled, or will be.
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.sweeping.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn is_at_work(&self) -> bool {
@@ -264,6 +286,12 @@ impl Sweeper {
             "the thread that cancels has ended early; the log says why"
         };
         lock(&account).closed(why)
+    }
+}
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

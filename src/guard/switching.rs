@@ -39,6 +39,9 @@ pub enum NotReleased {
     /// The file does that, and only its removal ends it.
     #[error("the kill switch stays on {0}; the order to kill, if there was one, is taken back")]
     File(Cause),
+    /// A kill still has working orders cancelled, and one that is placed after the release might be among them.
+    #[error("the kill switch stays on: working orders are still being cancelled")]
+    Sweeping,
     /// Another order to kill has come meanwhile, and stands.
     #[error("the kill switch stays on: another order to kill came while this release was carried out")]
     Again,
@@ -97,6 +100,9 @@ impl Guards {
     /// # Errors
     /// When it stays on, and why.
     pub async fn release(&self) -> Result<(), NotReleased> {
+        if self.sweeper.is_sweeping() {
+            return Err(NotReleased::Sweeping);
+        }
         let (orders, writing) = {
             let _turning = self.turning();
             (self.switch.orders(), self.keeper.forget())
@@ -211,6 +217,7 @@ impl Guards {
 
     /// Has every working order cancelled, once what was on its way has arrived.
     async fn sweep(&self) -> Swept {
+        let _sweeping = self.sweeper.sweeps();
         let is_at_rest = self.rests().await;
         let mut swept = self.sweeper.ask().await;
         if !is_at_rest && swept.trouble.is_none() {

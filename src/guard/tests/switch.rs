@@ -319,6 +319,26 @@ async fn a_kill_that_comes_while_a_release_is_at_the_disk_stands() {
     assert!(!stage.passes() && stage.marker());
 }
 
+#[tokio::test]
+async fn a_release_waits_for_no_sweep_and_lets_none_reach_what_comes_after() {
+    let mut stage = Stage::new(|_| Rules::default());
+    let Stage { guards, sweeps, .. } = &mut stage;
+    let second = async {
+        // Two kills, one behind the other; between them somebody wants to go on.
+        let first = sweeps.recv().await.unwrap();
+        assert_eq!(guards.release().await, Err(NotReleased::Sweeping));
+        first.done();
+        drop(first);
+        let second = sweeps.recv().await.unwrap();
+        assert_eq!(guards.release().await, Err(NotReleased::Sweeping));
+        second.done();
+    };
+    let kill = || guards.kill(Cause::Operator, Cancels::Working);
+    tokio::join!(kill(), kill(), second);
+    assert_eq!(guards.release().await, Ok(()));
+    assert!(stage.passes());
+}
+
 #[test]
 fn the_switch_needs_no_thread_that_is_made_when_it_is_turned() {
     // One thread for whatever waits for a disk, and it is taken.

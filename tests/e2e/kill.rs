@@ -183,6 +183,23 @@ async fn a_wait_that_upstream_asks_for_is_kept_and_then_it_goes_on() {
 }
 
 #[tokio::test]
+async fn a_list_that_does_not_come_is_asked_for_again() {
+    let (mut upstream, proxy) = raw().await;
+    let killing = killing(&proxy);
+    for hiccup in [
+        "HTTP/1.1 429 Too Many\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        upstream.request().await.answer(hiccup).await;
+    }
+    works(&mut upstream, 1).await;
+    upstream.request().await.ok(TAKEN).await;
+    upstream.request().await.ok("[]").await;
+    let swept = swept(killing).await;
+    assert_eq!((&swept["cancelled"], &swept["trouble"]), (&json!([1]), &json!(null)));
+}
+
+#[tokio::test]
 async fn a_sweep_that_the_end_of_the_process_breaks_off_says_how_far_it_came() {
     let directory = tempfile::tempdir().unwrap();
     let (mut upstream, proxy) =

@@ -106,7 +106,7 @@ async fn carry_out(worker: &Worker, sweep: &Sweep) {
 }
 
 async fn cancel_all(worker: &Worker, sweep: &Sweep, deadline: Instant) {
-    match working(worker).await {
+    match found(worker, deadline).await {
         Ok(working) if working.len() > MOST => {
             sweep.is_troubled(&format!(
                 "{} orders work; the first {MOST} are cancelled: ask again for the rest",
@@ -115,7 +115,7 @@ async fn cancel_all(worker: &Worker, sweep: &Sweep, deadline: Instant) {
             sweep.found(working.into_iter().take(MOST));
         }
         Ok(working) => sweep.found(working),
-        Err(trouble) => {
+        Err(Unlisted { trouble, .. }) => {
             return sweep
                 .is_troubled(&format!("nothing was cancelled, because order/list failed: {trouble}"));
         }
@@ -140,7 +140,7 @@ async fn cancel_all(worker: &Worker, sweep: &Sweep, deadline: Instant) {
     }
     match working(worker).await {
         Ok(left) => sweep.left(left),
-        Err(trouble) => sweep.is_troubled(&format!(
+        Err(Unlisted { trouble, .. }) => sweep.is_troubled(&format!(
             "whether orders are left is not known, because order/list failed: {trouble}"
         )),
     }
@@ -155,17 +155,59 @@ async fn cancel(worker: &Worker, order: i64) -> (Fate, Then) {
     }
 }
 
+/// What there is to cancel. Asked for more than once where it was not told, since without it nothing is cancelled, and a
+/// read may be asked again.
+async fn found(worker: &Worker, deadline: Instant) -> Result<Vec<i64>, Unlisted> {
+    for _ in 1..LOOKS {
+        match working(worker).await {
+            Ok(working) => return Ok(working),
+            Err(Unlisted { trouble, again_in: Some(wait) }) if Instant::now() + wait < deadline => {
+                tracing::warn!(
+                    trouble,
+                    again_in_ms = wait.as_millis(),
+                    "the working orders are not known yet"
+                );
+                sleep(wait).await;
+            }
+            Err(unlisted) => return Err(unlisted),
+        }
+    }
+    working(worker).await
+}
+
+/// No list of orders.
+#[derive(Debug)]
+struct Unlisted {
+    trouble: String,
+    /// When it may be asked for again, if it may.
+    again_in: Option<Duration>,
+}
+
+impl Unlisted {
+    fn by_chance(trouble: impl Into<String>) -> Self {
+        Self { trouble: trouble.into(), again_in: Some(PAUSE) }
+    }
+}
+
 /// The ids of all orders that may still be filled.
-async fn working(worker: &Worker) -> Result<Vec<i64>, String> {
-    let answered = call(worker, "GET", LIST, "").await.map_err(|error| error.to_string())?;
+async fn working(worker: &Worker) -> Result<Vec<i64>, Unlisted> {
+    let answered = call(worker, "GET", LIST, "").await;
+    let answered = answered.map_err(|error| Unlisted::by_chance(error.to_string()))?;
+    let again_in = match answered.then() {
+        Then::GoOn => Some(PAUSE),
+        Then::Wait(wait) => Some(wait),
+        Then::Stop(_) => None,
+    };
     if !answered.status.is_success() {
-        return Err(format!("it was answered {}", answered.status.as_u16()));
+        let trouble = format!("it was answered {}", answered.status.as_u16());
+        return Err(Unlisted { trouble, again_in });
     }
     if let Some(penalty) = answered.penalty() {
-        return Err(format!("it was answered with {}", answered::shown(penalty)));
+        let trouble = format!("it was answered with {}", answered::shown(penalty));
+        return Err(Unlisted { trouble, again_in });
     }
     let orders: Vec<OrderState> = serde_json::from_slice(&answered.body)
-        .map_err(|_| "what it answered is no list of orders".to_owned())?;
+        .map_err(|_| Unlisted::by_chance("what it answered is no list of orders"))?;
     Ok(orders.into_iter().filter(OrderState::works).map(|order| order.id).collect())
 }
 
@@ -289,6 +331,9 @@ const CANCEL: &str = "/v1/order/cancelorder";
 
 /// What cancels is over before a connection in reserve would be of use.
 const NONE_WARM: usize = 0;
+/// How often the list is asked for before nothing is cancelled for the lack of it, and how long is waited in between.
+const LOOKS: usize = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 /// Cancels at one go: many more would spend the hour's 5,000 requests that the user has.
 const MOST: usize = 500;
 /// For all of it: an operator waits.

@@ -58,11 +58,14 @@ fn a_kill_outlives_the_process_until_it_is_released() {
 
 #[test]
 fn a_kill_that_is_not_kept_says_all_the_same_what_became_of_working_orders() {
-    let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
-    let proxy = Proxy::start_ready(serve(state.path(), &api.origin()));
+    let (api, folder) = (Api::start(), tempfile::tempdir().unwrap());
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let proxy = Proxy::start_ready(serve(&state, &api.origin()));
     assert_eq!(order(&proxy), 200);
-    // No file can take its place.
-    fs::create_dir(state.path().join("killed")).unwrap();
+    // Where its directory was, no marker can be.
+    fs::rename(&state, folder.path().join("away")).unwrap();
+    fs::write(&state, "").unwrap();
     let ended = turn(&["kill", "--cancel-working"], proxy.admin);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let order = api.requests("order/cancelorder");

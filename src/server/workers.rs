@@ -138,6 +138,8 @@ impl Workers {
                         work(Rc::new(Worker::new(proxy, upstream)), arrivals, drain, at_once).await
                     };
                     let broken_off = runtime.block_on(work);
+                    // First, since what is broken off says so as it is dropped, and whoever waits closes the log.
+                    drop(runtime);
                     // Nobody listens any more when the process ends without waiting.
                     let _ = end.send(broken_off);
                 };

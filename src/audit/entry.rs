@@ -178,13 +178,13 @@ impl Entry {
         if let (Err(lost), false) = (handed_in, must_go_on) {
             return Err(NotRecorded { why: lost.to_string() });
         }
-        let patience = if must_go_on { PATIENCE_OF_RELIEF } else { PATIENCE };
+        let patience = patience(must_go_on);
         match timeout(patience, ack).await {
             Ok(Ok(true)) => Ok(()),
             Ok(_) | Err(_) if must_go_on => Ok(()),
             // The disk has failed, or the writer has ended with the line in its hands.
             Ok(_) => Err(NotRecorded { why: desk.trouble().unwrap_or_else(|| Lost::NoWriter.to_string()) }),
-            Err(_) => Err(NotRecorded { why: desk.is_slow(PATIENCE) }),
+            Err(_) => Err(NotRecorded { why: desk.is_slow(patience) }),
         }
     }
 
@@ -249,9 +249,10 @@ impl Glimpse {
     }
 }
 
-/// How long an order waits to be written down.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// What must go on waits no longer than a disk takes that is merely busy.
-const PATIENCE_OF_RELIEF: Duration = Duration::from_millis(100);
+/// How long a request waits for a disk, to be written down. What must go on, as a cancel must, waits no longer than a
+/// disk takes that is merely busy: its caller may have little patience of its own.
+pub fn patience(must_go_on: bool) -> Duration {
+    Duration::from_millis(if must_go_on { 100 } else { 2000 })
+}
 
 const LONGEST_PATH: usize = 256;

@@ -72,7 +72,7 @@ use tokio::time::timeout;
 pub(crate) use self::fuzzed::{Draft, Memory};
 use self::{desk::Desk, directory::Lock, writer::Writer};
 pub use self::{
-    entry::{Asked, End, Entry, Outcome, RequestId},
+    entry::{Asked, End, Entry, Outcome, RequestId, patience},
     error::{AuditError, NotRecorded},
     key::AuditKey,
     line::Unfinished,

@@ -119,6 +119,7 @@ impl<'a> Authorized<'a, '_> {
 
     /// The same for HTTP/2; `None` if a part has no form there (a method or target that HTTP/1.1 allows and the
     /// types of an HTTP library do not).
+    #[inline(never)] // what most upstreams never speak would lie amid what every request runs through
     pub fn to_http2(&self) -> Option<Request<Bytes>> {
         let Received { method, target, body, .. } = self.request.0;
         let uri = Uri::builder()

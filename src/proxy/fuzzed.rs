@@ -63,5 +63,5 @@ struct Nobody;
 impl Watches for Nobody {
     fn saw(&mut self, _: &[u8]) {}
 
-    fn is_passed_on(&self) {}
+    fn is_passed_on(&mut self, _: bool) {}
 }

@@ -1,11 +1,12 @@
 //! Orders and writes that carry an idempotency key.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
+    audit,
     callers::Caller,
     http1::Fields,
     idempotency::{self, Admission, Attempt, BadKey, Kept, Key},
@@ -45,7 +46,7 @@ pub(super) async fn begin(
     let Some(key) = key(&head.read.fields(&head.bytes), route)? else { return Ok(None) };
     let begun = Instant::now();
     let request = idempotency::request(head.read.method(&head.bytes), route.target, body);
-    let patience = if route.endpoint.relief { PATIENCE_OF_RELIEF } else { PATIENCE };
+    let patience = audit::patience(route.endpoint.relief);
     let admission = worker.proxy.register.begin(caller.name(), key, request, patience).await;
     // The disk's time.
     observation.was_elsewhere(begun.elapsed());
@@ -115,7 +116,7 @@ pub(super) async fn pass_on(
         observation.saw(body);
     }
     let keep_alive = outbound.kept(&kept, false).await?;
-    observation.is_passed_on();
+    observation.is_passed_on(true);
     Ok(keep_alive)
 }
 
@@ -150,9 +151,3 @@ async fn gather(answer: &mut Answer, limit: usize) -> Result<Gathered, UpstreamE
     }
     Ok(Gathered { kept, is_whole: false })
 }
-
-/// How long an order waits for its key to be written down.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// What goes without a key too waits no longer than a disk takes that is merely busy: its caller may have little patience
-/// of its own.
-const PATIENCE_OF_RELIEF: Duration = Duration::from_millis(100);

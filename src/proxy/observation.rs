@@ -27,6 +27,8 @@ pub(super) struct Observation<'a> {
     metrics: &'a LocalMetrics,
     /// When it had been read whole.
     read: Option<Instant>,
+    /// When its answer had been handed over whole.
+    ended: Option<Instant>,
     /// When the request was last sent, until the answer's head came.
     sent: Option<Instant>,
     /// Time that was upstream's, from a request sent to the head of its answer.
@@ -49,6 +51,7 @@ impl<'a> Observation<'a> {
         Self {
             metrics,
             read: None,
+            ended: None,
             upstream: Duration::ZERO,
             elsewhere: Duration::ZERO,
             was_sent: false,
@@ -135,7 +138,7 @@ impl<'a> Observation<'a> {
 
     /// Whether it was read so long ago that its caller may have given up, whatever it was that took the time.
     pub(super) fn is_late(&self) -> bool {
-        self.took() > A_MOMENT
+        self.took_until(Instant::now()) > A_MOMENT
     }
 
     /// So long it was waited for something that the proxy does not do itself.
@@ -161,9 +164,9 @@ impl<'a> Observation<'a> {
         self.completed = Some((status, outcome));
     }
 
-    /// How long it is being worked on.
-    fn took(&self) -> Duration {
-        self.read.map_or(Duration::ZERO, |read| read.elapsed())
+    /// How long it had been worked on at `moment`.
+    fn took_until(&self, moment: Instant) -> Duration {
+        self.read.map_or(Duration::ZERO, |read| moment - read)
     }
 
     /// The one for the request's effect, if the request came as far as having one.
@@ -182,8 +185,10 @@ impl Watches for Observation<'_> {
         }
     }
 
-    fn is_passed_on(&self) {
-        let added = self.took().saturating_sub(self.upstream).saturating_sub(self.elsewhere);
+    fn is_passed_on(&mut self, is_whole: bool) {
+        let now = Instant::now();
+        self.ended = is_whole.then_some(now);
+        let added = self.took_until(now).saturating_sub(self.upstream).saturating_sub(self.elsewhere);
         self.metrics.added_latency.observe(added.as_secs_f64());
         if let Some(histogram) = self.histogram(&self.metrics.upstream_duration) {
             histogram.observe(self.upstream.as_secs_f64());
@@ -195,7 +200,7 @@ impl Drop for Observation<'_> {
     fn drop(&mut self) {
         let endpoint = self.endpoint.as_ref();
         let (operation, effect) = names(endpoint);
-        let took = self.took();
+        let took = self.took_until(self.ended.unwrap_or_else(Instant::now));
         let (status, outcome) = self.completed.unwrap_or_else(|| {
             if thread::panicking() {
                 return (StatusCode::INTERNAL_SERVER_ERROR, Outcome::Panicked);

@@ -57,8 +57,8 @@ pub(super) trait Watches {
     /// A piece of its body is about to be handed over.
     fn saw(&mut self, data: &[u8]);
 
-    /// Its head, and what came with it, has been handed over.
-    fn is_passed_on(&self);
+    /// Its head, and what came with it, has been handed over: all of it, if it `is_whole`.
+    fn is_passed_on(&mut self, is_whole: bool);
 }
 
 /// Why an answer could not be written whole.
@@ -108,11 +108,11 @@ impl Outbound<'_> {
             piece(self.buffer, delimited, data);
         }
         self.flush().await?;
-        observation.is_passed_on();
-        if delimited == Delimited::Length && answer.has_ended() {
-            return Ok(keep_alive);
+        let is_whole = delimited == Delimited::Length && answer.has_ended();
+        observation.is_passed_on(is_whole);
+        if !is_whole {
+            self.rest(answer, delimited, observation).await?;
         }
-        self.rest(answer, delimited, observation).await?;
         Ok(keep_alive)
     }
 
@@ -130,7 +130,7 @@ impl Outbound<'_> {
             piece(self.buffer, delimited, data);
         }
         self.flush().await?;
-        observation.is_passed_on();
+        observation.is_passed_on(false);
         self.rest(answer, delimited, observation).await?;
         Ok(keep_alive)
     }

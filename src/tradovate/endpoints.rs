@@ -95,7 +95,8 @@ impl Endpoints {
         let (mut place, mask) = (place_of(path), self.places.len() - 1);
         while let Some(index) = self.places[place & mask] {
             let known = &self.known[usize::from(index)];
-            if known.path.eq_ignore_ascii_case(path) {
+            // Nearly everybody writes it as it is documented.
+            if known.path == path || known.path.eq_ignore_ascii_case(path) {
                 return known;
             }
             place += 1;
@@ -144,13 +145,13 @@ impl Endpoint {
 /// A hash of a path, whatever its case. What callers send does not change the table, so none of them can make
 /// it slow.
 fn place_of(path: &str) -> usize {
-    let hash = path.as_bytes().chunks(4).fold(0x811c_9dc5_u32, |hash, chunk| {
-        let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
+    let stir = |hash: u32, letters: u32| {
         // The bit in which the cases of a letter differ; that others share a place for it costs a comparison.
-        (hash ^ (u32::from_le_bytes(word) | 0x2020_2020)).wrapping_mul(0x9e37_79b1).rotate_left(15)
-    });
-    hash as usize
+        (hash ^ (letters | 0x2020_2020)).wrapping_mul(0x9e37_79b1).rotate_left(15)
+    };
+    let (words, rest) = path.as_bytes().as_chunks();
+    let hash = words.iter().fold(0x811c_9dc5, |hash, word| stir(hash, u32::from_le_bytes(*word)));
+    stir(hash, rest.iter().fold(0, |letters, &byte| letters << 8 | u32::from(byte))) as usize
 }
 
 /// The operation of every path that the table does not hold.

@@ -68,9 +68,7 @@ impl Connector {
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
-        // A request is one write; waiting to fill a segment could only delay it.
-        tcp.set_nodelay(true).map_err(UpstreamError::Connect)?;
-        SockRef::from(&tcp).set_tcp_keepalive(&PROBES).map_err(UpstreamError::Connect)?;
+        tune(&tcp).map_err(UpstreamError::Connect)?;
         if !origin.is_tls() {
             return Ok((Stream::Plain(Metered::plain(tcp)), Protocol::Http1));
         }
@@ -105,6 +103,18 @@ impl Connector {
         }
         Err(failure)
     }
+}
+
+fn tune(tcp: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(tcp);
+    // A request is one write; waiting to fill a segment could only delay it.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&PROBES)?;
+    if tcp.peer_addr()?.ip().is_loopback() {
+        // As on our own listeners: loopback has neither losses nor a rate to find.
+        let _ = socket.set_tcp_congestion(b"reno");
+    }
+    Ok(())
 }
 
 async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {

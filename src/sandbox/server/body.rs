@@ -156,4 +156,4 @@ impl Body for AnswerBody {
     }
 }
 
-static BLOCK: [u8; 64 * 1024] = [b'.'; 64 * 1024];
+static BLOCK: [u8; 8 * 1024] = [b'.'; 8 * 1024];

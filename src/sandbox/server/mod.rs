@@ -15,7 +15,7 @@ mod tap;
 use std::{
     io,
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,11 +23,11 @@ use std::{
     time::Duration,
 };
 
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -214,6 +214,7 @@ impl Acceptor {
                 Err(_) => return,
             },
         };
+        let is_http2 = socket.has_agreed_on_http2();
         let (tap, wire) = Tap::new(socket);
         let id = self.last_connection.fetch_add(1, Ordering::Relaxed) + 1;
         let connection = Arc::new(Connection {
@@ -228,19 +229,34 @@ impl Acceptor {
             let connection = Arc::clone(&connection);
             async move { connection.serve(request).await }
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new());
-        builder.http2().timer(TokioTimer::new());
-        let mut serving = pin!(builder.serve_connection(TokioIo::new(tap), service));
-        let outcome = tokio::select! {
-            outcome = serving.as_mut() => outcome,
-            () = self.stopping.cancelled() => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
+        let (io, stopping) = (TokioIo::new(tap), &self.stopping);
+        let outcome = if is_http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .serve_connection(io, service);
+            until_stopped(connection, http2::Connection::graceful_shutdown, stopping).await
+        } else {
+            let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service);
+            until_stopped(connection, http1::Connection::graceful_shutdown, stopping).await
         };
         if let Err(error) = outcome {
             tracing::debug!(%error, connection = id, "a connection of the sandbox ended early");
+        }
+    }
+}
+
+/// Drives a connection to its end, which comes soon once the sandbox stops.
+async fn until_stopped<C: Future>(
+    connection: C,
+    shut_down: impl FnOnce(Pin<&mut C>),
+    stopping: &CancellationToken,
+) -> C::Output {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = stopping.cancelled() => {
+            shut_down(connection.as_mut());
+            connection.await
         }
     }
 }

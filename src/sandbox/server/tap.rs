@@ -26,6 +26,11 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// Whether that was chosen in the handshake (RFC 7301); in the clear there is none to choose it in.
+    pub(super) fn has_agreed_on_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,

@@ -17,6 +17,7 @@ use std::{
 const FLOORS: &[(&str, usize)] = &[
     ("clock", 0),
     ("bearer", 0),
+    ("hex", 0),
     ("origin", 0),
     ("problem", 0),
     ("http1", 1),

@@ -164,7 +164,7 @@ fn unreleased(error: &NotReleased) -> Problem {
         NotReleased::Sweeping => (
             StatusCode::CONFLICT,
             "still-cancelling",
-            "wait for the answer to the kill, a minute and a half at the most for each, and release again",
+            "wait for the answer to the kill, some three minutes at the most for each, and release again",
         ),
         NotReleased::Again => (
             StatusCode::CONFLICT,
@@ -207,6 +207,8 @@ impl SwitchReport {
             let left = swept.still_working.as_deref().map_or_else(|| "not known".to_owned(), listed);
             rows.push(("still working", left));
             rows.extend(swept.trouble.clone().map(|trouble| ("trouble", trouble)));
+        } else if self.kill.engaged {
+            rows.push(("working orders", "not cancelled: `kill --cancel-working` cancels them".to_owned()));
         }
         printable(rows)
     }

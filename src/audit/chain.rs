@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::audit::AuditKey;
+use crate::{
+    audit::AuditKey,
+    hex::{Hex, thirty_two_bytes},
+};
 
 /// The digest of a line, without its line feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +23,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -33,9 +36,7 @@ impl Serialize for Hash {
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        super::key::thirty_two_bytes(&text)
-            .map(|bytes| Self(*bytes))
-            .ok_or_else(|| D::Error::custom("no digest"))
+        thirty_two_bytes(&text).map(|bytes| Self(*bytes)).ok_or_else(|| D::Error::custom("no digest"))
     }
 }
 

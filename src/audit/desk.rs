@@ -11,7 +11,10 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use crate::{
     audit::{
@@ -137,9 +140,15 @@ impl Desk {
     /// Waits until everything handed in is written, or cannot be. Returns at once where the writer has ended.
     pub(super) async fn finish(&self) {
         let (done, finished) = oneshot::channel();
-        if self.inbox.try_send(Message::Finish(done)).is_ok() {
-            let _ = finished.await;
+        let mut message = Message::Finish(done);
+        while let Err(error) = self.inbox.try_send(message) {
+            let TrySendError::Full(back) = error else { return };
+            // There is no word for "room again", and at the end of the process no hurry.
+            message = back;
+            sleep(A_MOMENT).await;
         }
+        // Whether it has done so or ended, there is nothing left to wait for.
+        let _ = finished.await;
     }
 
     /// Why nothing can be written at this moment, if so.
@@ -212,6 +221,9 @@ fn slow(time: Duration) -> String {
 
 /// Lines on their way to a writer that is at the disk.
 const QUEUE: usize = 4096;
+
+/// After which a full queue may have room.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// A disk that takes as long is one that does not answer.
 const SLOW: Duration = Duration::from_secs(2);

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::hmac;
-use secrecy::zeroize::Zeroizing;
+
+use crate::hex::thirty_two_bytes;
 
 /// A 256-bit key. `Debug` shows its [id](Self::id).
 #[derive(Clone)]
@@ -34,19 +35,6 @@ impl fmt::Debug for AuditKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AuditKey").field(&self.id()).finish()
     }
-}
-
-/// What 64 hexadecimal digits stand for.
-pub(super) fn thirty_two_bytes(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
-    }
-    Some(bytes)
 }
 
 /// No line of a log: those begin with a brace.

@@ -53,7 +53,7 @@ fn words(line: &Line) -> String {
         Event::Started(started) => {
             let left = started.unfinished.len();
             format!(
-                "started {} ({}); {left} requests of unknown outcome",
+                "started {} ({}); {left} requests before it have no end",
                 started.version, started.environment
             )
         }

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -187,6 +187,11 @@ impl Trail {
     /// Whether the file is long enough, with what was composed.
     pub(super) fn is_full(&self) -> bool {
         self.len + self.buffer.len() as u64 >= self.options.rotate_bytes
+    }
+
+    /// Whether its file is in no directory any more: nobody will read what is written to it then.
+    pub(super) fn has_been_removed(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() == 0)
     }
 
     /// Makes what was written durable.

@@ -331,7 +331,7 @@ impl<'a, S: Shelf + ?Sized> Verifier<'a, S> {
                 let what = format!("the lines {} to {} are missing at its end", seq + 1, head.link.seq);
                 self.find(&name, None, what);
             }
-            Some(head) if !self.has_head && head.link.seq > 0 => {
+            Some(head) if !self.has_head && head.link != Link::default() => {
                 let what = format!("line number {} is not the one that head.json names", head.link.seq);
                 self.find(&name, None, what);
             }

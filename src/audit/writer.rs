@@ -190,8 +190,13 @@ impl Writer {
 
     /// Opens the log where it is not open.
     fn open(&mut self, now: Timestamp) -> io::Result<()> {
-        if self.trail.is_some() {
-            return Ok(());
+        if let Some(trail) = &self.trail {
+            if !trail.has_been_removed()? {
+                return Ok(());
+            }
+            // The lock was beside it.
+            (self.trail, self.lock) = (None, None);
+            return Err(io::Error::other("the log was removed while it was being written"));
         }
         if self.lock.is_none() {
             let lock = Lock::take(&self.options.directory).map_err(io::Error::other)?;
@@ -298,11 +303,8 @@ impl Writer {
         if self.is_unsynced || self.trail.as_ref().is_some_and(|trail| !trail.is_usable()) {
             self.trail = None;
         }
-        for ack in
-            self.waiting.drain(..).chain(self.backlog.iter_mut().filter_map(|pending| pending.ack.take()))
-        {
-            let _ = ack.send(false);
-        }
+        let acks = self.backlog.iter_mut().filter_map(|pending| pending.ack.take());
+        let acks: Vec<_> = self.waiting.drain(..).chain(acks).collect();
         let surplus = self.backlog.len().saturating_sub(MOST_KEPT);
         self.backlog.drain(..surplus);
         let why = format!("{}: {error}", self.options.directory.display());
@@ -318,6 +320,10 @@ impl Writer {
             tracing::error!(%error, directory = %self.options.directory.display(), "the audit log cannot be written: {orders}; free the disk or mend what the error names, and it goes on by itself");
         }
         self.standing.ends(Some(Trouble { since, why }));
+        // Last, since whoever hears it looks there for the reason.
+        for ack in acks {
+            let _ = ack.send(false);
+        }
     }
 
     fn gap(&mut self, why: String) -> &mut Gap {

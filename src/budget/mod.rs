@@ -16,7 +16,7 @@
 //! Once upstream *has* said 429 or 423, what cannot succeed is held (`hold`).
 //!
 //! The windows slide: a bucket for each minute of the last hour, one for each second of the last minute, the oldest of
-//! them counted whole, so that the count is never too low. Workers share them without a lock: to spend costs two atomic
+//! them counted whole, so that the count is not too low. Workers share them without a lock: to spend costs two atomic
 //! additions and a few loads. What the session itself asks (a login, a renewal, a look whether it is alive: some ten an
 //! hour) is not counted. Nothing of it survives a restart.
 
@@ -87,7 +87,8 @@ pub struct Budget {
     policy: ArcSwap<Policy>,
     clock: Clock,
     all: Spent,
-    /// Never many: callers have configured names.
+    /// Never many: callers have the names that the configuration gives them, or those of certificates that its authority has
+    /// signed.
     callers: ArcSwap<Vec<(Arc<str>, Arc<Spent>)>>,
     /// Held while a caller is added.
     adding: Mutex<()>,
@@ -159,7 +160,8 @@ impl Refusal {
 pub struct Fare<'a> {
     budget: &'a Budget,
     caller: Arc<Spent>,
-    at: i64,
+    /// The second that it was last counted in.
+    at: Cell<i64>,
     times_sent: Cell<u32>,
     /// What ordinary requests may still send, after this one; `None` without a limit.
     remaining: Option<u64>,
@@ -224,7 +226,7 @@ impl Budget {
         let caller = self.caller(caller);
         self.all.add(at);
         caller.add(at);
-        Ok(Fare { budget: self, caller, at, times_sent: Cell::new(0), remaining })
+        Ok(Fare { budget: self, caller, at: Cell::new(at), times_sent: Cell::new(0), remaining })
     }
 
     /// How many holds there have been: to be read before a request is sent, and told with its answer.
@@ -309,8 +311,9 @@ impl Fare<'_> {
     pub fn is_sent(&self) {
         let before = self.times_sent.replace(self.times_sent.get() + 1);
         if before > 0 {
-            self.budget.all.add(self.at);
-            self.caller.add(self.at);
+            self.at.set(self.budget.clock.now().as_second());
+            self.budget.all.add(self.at.get());
+            self.caller.add(self.at.get());
         }
     }
 
@@ -320,8 +323,8 @@ impl Fare<'_> {
         self.times_sent.set(before.saturating_sub(1));
         // The first time's share is given back when it is known that there is no other.
         if before > 1 {
-            self.budget.all.take_back(self.at);
-            self.caller.take_back(self.at);
+            self.budget.all.take_back(self.at.get());
+            self.caller.take_back(self.at.get());
         }
     }
 
@@ -334,8 +337,8 @@ impl Fare<'_> {
 impl Drop for Fare<'_> {
     fn drop(&mut self) {
         if self.times_sent.get() == 0 {
-            self.budget.all.take_back(self.at);
-            self.caller.take_back(self.at);
+            self.budget.all.take_back(self.at.get());
+            self.caller.take_back(self.at.get());
         }
     }
 }

@@ -1,6 +1,9 @@
 //! A count over a span that slides, shared by all workers without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    cmp::Ordering,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// Counts events of the last [`SPAN`] buckets and the one that is being filled.
 ///
@@ -40,7 +43,16 @@ impl Window {
     /// One more at `at`, a number of seconds.
     pub(super) fn add(&self, at: i64) {
         let index = self.index(at);
-        self.change(index, |word| Some(if index_of(word) == index { word + 1 } else { pack(index, 1) }));
+        self.change(index, |word| match index_of(word).cmp(&index) {
+            Ordering::Equal => Some(word + 1),
+            Ordering::Less => Some(pack(index, 1)),
+            // Its place has gone to a bucket of the next round: it is older than the span.
+            Ordering::Greater => None,
+        });
+        // Whoever read the clock a little earlier adds to a bucket that another worker has summed up already.
+        if index_of(self.before.load(Relaxed)) > index {
+            self.before.store(0, Relaxed);
+        }
     }
 
     /// One less: it was counted at `at`, and did not happen.
@@ -48,18 +60,18 @@ impl Window {
         let index = self.index(at);
         self.change(index, |word| (index_of(word) == index && number_of(word) > 0).then(|| word - 1));
         // Where that bucket has become one of those before, their sum is made anew.
-        self.before.store(0, Ordering::Relaxed);
+        self.before.store(0, Relaxed);
     }
 
-    /// How many there were in the span that ends at `at`; never too few.
+    /// How many there were in the span that ends at `at`: never too few, but for those that are being added at this moment.
     pub(super) fn count(&self, at: i64) -> u64 {
         let index = self.index(at);
-        let before = self.before.load(Ordering::Relaxed);
+        let before = self.before.load(Relaxed);
         let before = if index_of(before) == index {
             number_of(before)
         } else {
             let sum = (index.saturating_sub(SPAN)..index).map(|index| self.bucket(index)).sum();
-            self.before.store(pack(index, sum), Ordering::Relaxed);
+            self.before.store(pack(index, sum), Relaxed);
             sum
         };
         before + self.bucket(index)
@@ -84,9 +96,9 @@ impl Window {
         if spent * 100 < limit * percent {
             return;
         }
-        let (index, last) = (self.index(at), self.warned.load(Ordering::Relaxed));
+        let (index, last) = (self.index(at), self.warned.load(Relaxed));
         let is_due = last == 0 || index.saturating_sub(last) > SPAN;
-        if is_due && self.warned.compare_exchange(last, index, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if is_due && self.warned.compare_exchange(last, index, Relaxed, Relaxed).is_ok() {
             tracing::warn!(
                 spent,
                 limit,
@@ -102,13 +114,13 @@ impl Window {
     }
 
     fn bucket(&self, index: u64) -> u64 {
-        let word = self.slot(index).load(Ordering::Relaxed);
+        let word = self.slot(index).load(Relaxed);
         if index_of(word) == index { number_of(word) } else { 0 }
     }
 
     fn change(&self, index: u64, change: impl Fn(u64) -> Option<u64>) {
         // Relaxed: the number is all there is to see, and nothing is published by it.
-        let _ = self.slot(index).fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        let _ = self.slot(index).fetch_update(Relaxed, Relaxed, change);
     }
 
     fn slot(&self, index: u64) -> &AtomicU64 {
@@ -150,6 +162,20 @@ mod tests {
         assert_eq!(window.count(START + 60), 2, "the oldest second counts whole");
         assert_eq!(window.count(START + 61), 1);
         assert_eq!(window.count(START + 91), 0);
+    }
+
+    #[test]
+    fn what_is_added_late_counts_where_it_belongs() {
+        let window = Window::of_seconds();
+        window.add(START);
+        assert_eq!(window.count(START + 1), 1);
+        window.add(START);
+        assert_eq!(window.count(START + 1), 2, "by a worker that had read the clock before");
+        for second in 1..=64 {
+            window.add(START + second);
+        }
+        window.add(START);
+        assert_eq!(window.count(START + 64), 61, "what is older than the span takes nobody's place");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 //! A key is 256 random bits, so its plain SHA-256 can be searched by nobody, and a list of digests gives no key away to
 //! whoever reads the configuration. A password would need more, and is refused by its form: only digests are taken.
 
-use std::{
-    fmt::{self, Write as _},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -16,7 +13,10 @@ use aws_lc_rs::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 
-use crate::callers::caller::{Caller, InvalidName};
+use crate::{
+    callers::caller::{Caller, InvalidName},
+    hex::{Hex, thirty_two_bytes},
+};
 
 /// The digests of every key that is let in, each with its caller's name. Two may have one name, while a key is replaced.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -59,7 +59,8 @@ impl FromStr for Keys {
         let mut keys: Vec<Key> = Vec::new();
         for entry in text.split(',').map(str::trim) {
             let (name, digest) = entry.split_once("=sha256:").ok_or(InvalidKeys::Form)?;
-            let key = Key { caller: name.parse()?, digest: from_hex(digest).ok_or(InvalidKeys::Form)? };
+            let key =
+                Key { caller: name.parse()?, digest: *thirty_two_bytes(digest).ok_or(InvalidKeys::Form)? };
             if keys.iter().any(|other| other.digest == key.digest) {
                 return Err(InvalidKeys::Twice);
             }
@@ -113,22 +114,8 @@ pub fn mint(name: &str) -> Result<Minted, InvalidName> {
     let mut random = [0; RANDOM];
     rand::fill(&mut random).expect("the operating system has random bytes");
     let key = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random));
-    let mut entry = format!("{caller}=sha256:");
-    for byte in digest(&SHA256, key.as_bytes()).as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(entry, "{byte:02x}");
-    }
+    let entry = format!("{caller}=sha256:{}", Hex(digest(&SHA256, key.as_bytes()).as_ref()));
     Ok(Minted { key: key.into(), entry })
-}
-
-fn from_hex(text: &str) -> Option<[u8; DIGEST]> {
-    let mut bytes = [0; DIGEST];
-    (text.len() == 2 * DIGEST).then_some(())?;
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Bytes of chance in a key: as many as its digest has.

@@ -17,7 +17,7 @@
 //!   cannot take over on any port.
 //! - **`Origin` and `Sec-Fetch-Site`** give away a page that calls us by our right name: a form or a `no-cors` fetch needs
 //!   no one's leave to be sent, and for an order being sent is enough. Nothing is granted either: a preflight is refused,
-//!   and no answer has an `Protection-Control-Allow-…` (`hygiene` takes upstream's out).
+//!   and no answer has an `Access-Control-Allow-…` (`hygiene` takes upstream's out).
 //! - **Keys** tell callers of one machine or network apart, and are the only bar where others can reach the listener:
 //!   curl says no `Origin`.
 //!

@@ -28,9 +28,16 @@ pub fn kill(turn: Turn, flags: &Flags, environment: &Environment) -> Exit {
         Turn::Kill { cancel_working: false } => ("/guards/kill", None),
         Turn::Release => ("/guards/release", None),
     };
-    let question = Question { method: "POST", path, body, patience: PATIENCE };
+    let undone = match turn {
+        Turn::Kill { .. } => NOT_KILLED,
+        Turn::Release => "nothing was released: where the kill switch is on, it stays on",
+    };
+    let question = Question { method: "POST", path, body, patience: PATIENCE, undone };
     tell(&question, flags, environment, SwitchReport::rows, SwitchReport::is_complete)
 }
 
+const NOT_KILLED: &str = "the kill switch was NOT switched on: a proxy that runs elsewhere still sends orders, and what works at Tradovate goes on working\n  \
+    name its admin listener with --admin-listen; or send its process the signal USR1; or make the file that its guards.kill-file names; working orders are to be cancelled in Tradovate's own program";
+
 /// Longer than all working orders may take to be cancelled.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(200);

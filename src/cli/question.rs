@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     cli::{Exit, complain},
-    config::{self, Environment, Flags},
+    config::{Desk, Environment, Flags},
     downstream::Address,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Question {
     pub(super) body: Option<String>,
     /// How long the answer may take.
     pub(super) patience: Duration,
+    /// What it means that nobody was asked; empty for a mere look.
+    pub(super) undone: &'static str,
 }
 
 /// What came back.
@@ -41,26 +43,44 @@ pub(super) struct Answer {
 impl Question {
     /// A look at `path`, for which two seconds must do.
     pub(super) fn get(path: &'static str) -> Self {
-        Self { method: "GET", path, body: None, patience: PATIENCE }
+        Self { method: "GET", path, body: None, patience: PATIENCE, undone: "" }
     }
 
     /// Asks the proxy that these settings lead to, and gives the address along, for complaints. Has complained
     /// already where there is no answer.
     pub(super) fn ask(&self, flags: &Flags, environment: &Environment) -> Result<(Address, Answer), Exit> {
-        let (address, key) = config::admin_listen(flags, environment).map_err(|errors| {
+        let Desk { address, key, mistakes } = Desk::find(flags, environment).map_err(|errors| {
             complain(&errors);
+            self.say_undone();
             Exit::Config
         })?;
+        if mistakes > 0 {
+            complain(&format_args!(
+                "the configuration file has {mistakes} mistakes that do not matter here: `tradovate-proxy check` names them"
+            ));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let answer = runtime
-            .map_err(Unanswered::from)
+            .map_err(Unanswered::Unreached)
             .and_then(|runtime| runtime.block_on(self.put(&address, key.as_ref())));
         match answer {
             Ok(answer) => Ok((address, answer)),
             Err(unanswered) => {
                 self.complain(&address, &unanswered);
+                if matches!(unanswered, Unanswered::Unreached(_)) {
+                    self.say_undone();
+                } else if !self.undone.is_empty() {
+                    complain(&"it may have been done, or may yet be: `tradovate-proxy status` tells");
+                }
                 Err(Exit::Failure)
             }
+        }
+    }
+
+    /// Says what it means that nobody was asked.
+    fn say_undone(&self) {
+        if !self.undone.is_empty() {
+            complain(&self.undone);
         }
     }
 
@@ -73,7 +93,18 @@ impl Question {
     }
 
     async fn put(&self, address: &Address, key: Option<&SecretString>) -> Result<Answer, Unanswered> {
-        let answer = tokio::time::timeout(self.patience, self.reach(address, key));
+        let reached = self.reach(address, key);
+        let answer = tokio::time::timeout(self.patience, async {
+            tokio::pin!(reached);
+            if let Ok(answer) = tokio::time::timeout(AWHILE, &mut reached).await {
+                return answer;
+            }
+            let most = self.patience.as_secs();
+            complain(&format_args!(
+                "no answer yet; it may take up to {most} s (`tradovate-proxy status` shows how things stand)"
+            ));
+            reached.await
+        });
         let answer = answer.await.map_err(|_| Unanswered::Slow(self.patience))??;
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Response::new(&mut headers);
@@ -84,14 +115,19 @@ impl Question {
         Ok(Answer { status, body: String::from_utf8_lossy(&answer[body..]).into_owned() })
     }
 
-    async fn reach(&self, address: &Address, key: Option<&SecretString>) -> io::Result<Vec<u8>> {
-        match address {
+    async fn reach(&self, address: &Address, key: Option<&SecretString>) -> Result<Vec<u8>, Unanswered> {
+        let answer = match address {
             Address::Tcp(address) => {
                 let address = reachable(*address);
-                self.exchange(TcpStream::connect(address).await?, &address, key).await
+                let stream = TcpStream::connect(address).await.map_err(Unanswered::Unreached)?;
+                self.exchange(stream, &address, key).await
             }
-            Address::Unix(path) => self.exchange(UnixStream::connect(path).await?, &"localhost", key).await,
-        }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(Unanswered::Unreached)?;
+                self.exchange(stream, &"localhost", key).await
+            }
+        };
+        answer.map_err(Unanswered::NoAnswer)
     }
 
     async fn exchange(
@@ -138,8 +174,10 @@ struct Problem {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
+    #[error("no proxy answers there: {0}")]
+    Unreached(#[source] io::Error),
     #[error("no answer: {0}")]
-    NoAnswer(#[from] io::Error),
+    NoAnswer(#[source] io::Error),
     #[error("no answer within {} s", .0.as_secs())]
     Slow(Duration),
     #[error("the answer is not HTTP")]
@@ -159,6 +197,9 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// Shorter than the health timeout of any container engine, so that it is us who give the reason.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// After which whoever waits is told for how long.
+const AWHILE: Duration = Duration::from_secs(5);
 
 /// An answer is a few kilobytes at most; whatever else listens there may send more.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -209,6 +250,7 @@ mod tests {
             path: "/session/pause",
             body: Some("{\"for\":\"30m\"}".to_owned()),
             patience: PATIENCE,
+            undone: "nothing was paused",
         };
         let (answer, sent) = asked(order, b"HTTP/1.1 503 Service Unavailable\r\n\r\nno\x1b[2J\nmore").await;
         let expected = "POST /session/pause HTTP/1.0\r\nHost: ADDRESS\r\nContent-Type: application/json\r\n\
@@ -239,7 +281,7 @@ mod tests {
         assert!(matches!(hasty.put(&Address::Tcp(address), None).await, Err(Unanswered::Slow(_))));
         drop(listener);
         let nobody = Question::get("/readyz").put(&Address::Tcp(address), None).await;
-        assert!(matches!(nobody, Err(Unanswered::NoAnswer(_))));
+        assert!(matches!(nobody, Err(Unanswered::Unreached(_))));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct SessionOrder {
 /// Gives `order` to a running proxy, waits until it was carried out, and prints how the session stands then.
 pub fn session(order: &SessionOrder, flags: &Flags, environment: &Environment) -> Exit {
     let body = order.term.as_ref().map(|(name, text)| serde_json::json!({ *name: text }).to_string());
-    let question = Question { method: "POST", path: order.path, body, patience: PATIENCE };
+    let question = Question { method: "POST", path: order.path, body, patience: PATIENCE, undone: UNDONE };
     tell(&question, flags, environment, SessionReport::rows, |_| true)
 }
 
@@ -62,6 +62,8 @@ fn table(rows: &[Row]) -> String {
         out
     })
 }
+
+const UNDONE: &str = "nothing was done: is the proxy running, and is its admin listener where --admin-listen, or the configuration, says?";
 
 /// Longer than one attempt of the proxy's, and than it keeps the connection.
 const PATIENCE: Duration = Duration::from_secs(200);

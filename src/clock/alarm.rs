@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// Bounds one wait after another on the same connection.
 ///
@@ -95,8 +98,12 @@ impl Armed {
         if self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return self.sleep.is_elapsed();
         }
-        self.wakes = Some(cx.waker().clone());
-        self.sleep.as_mut().poll(cx).is_ready()
+        // A task that has had its turn is told "not yet" by every timer, which then does not know whom to wake: such a
+        // timer must be asked again when the task is next polled, which is soon.
+        let is_asked = coop::has_budget_remaining();
+        let rings = self.sleep.as_mut().poll(cx).is_ready();
+        self.wakes = is_asked.then(|| cx.waker().clone());
+        rings
     }
 }
 
@@ -104,12 +111,32 @@ impl Armed {
 mod tests {
     use std::future::pending;
 
-    use tokio::time::advance;
+    use tokio::{
+        task::coop::{consume_budget, has_budget_remaining},
+        time::{advance, timeout},
+    };
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(75);
     const SHORT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_begins_at_the_end_of_its_tasks_turn_is_bounded_too() {
+        let begun = Instant::now();
+        let mut alarm = Alarm::default();
+        let mut wait = Box::pin(alarm.within(SHORT, pending::<()>()));
+        let mut is_spent = false;
+        let spent_first = poll_fn(|cx| {
+            while !is_spent && has_budget_remaining() {
+                assert!(std::pin::pin!(consume_budget()).poll(cx).is_ready());
+            }
+            is_spent = true;
+            wait.as_mut().poll(cx)
+        });
+        assert_eq!(timeout(2 * SHORT, spent_first).await, Ok(Err(TooLong)));
+        assert_eq!(begun.elapsed(), SHORT);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_its_own_bound_whatever_the_one_before_was() {

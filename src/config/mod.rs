@@ -256,18 +256,47 @@ impl Config {
     }
 }
 
-/// Where the admin listener is, and the key to show there, and nothing else: for a health check, which must not fail
-/// over a setting that it does not use.
-pub fn admin_listen(
-    flags: &Flags,
-    environment: &Environment,
-) -> Result<(Address, Option<SecretString>), ConfigErrors> {
-    let mut layers = Layers::new(flags, environment);
-    let address = listeners::admin(&mut layers);
-    let key = layers.optional(&setting::ADMIN_KEY, layers::secret);
-    match address {
-        Some(address) if layers.problems.is_empty() => Ok((address, key)),
-        _ => Err(ConfigErrors(layers.problems)),
+/// How a running proxy is asked: what the commands that talk to it need of the configuration.
+#[derive(Debug)]
+pub struct Desk {
+    /// Where its admin listener is.
+    pub address: Address,
+    /// The key to show there.
+    pub key: Option<SecretString>,
+    /// Mistakes in the configuration file that have nothing to do with these two.
+    pub mistakes: usize,
+}
+
+impl Desk {
+    /// Reads these settings and no others: whoever reaches for the kill switch must not be stopped by a slip in what
+    /// the running proxy does not even use.
+    ///
+    /// # Errors
+    /// When one of them is wrong; and when the file cannot be read where it might have named another address, since that
+    /// could be another proxy's.
+    pub fn find(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, environment);
+        let mut mistakes = std::mem::take(&mut layers.problems);
+        let address = listeners::admin(&mut layers);
+        let key = layers.optional(&setting::ADMIN_KEY, layers::secret);
+        let listen = &setting::ADMIN_LISTEN;
+        let leaves_it_plain = |problem: &Problem| {
+            if let Fault::Unknown { meant } = &problem.fault {
+                return meant.as_deref() != Some(listen.key);
+            }
+            let is_of_one_key = matches!(problem.fault, Fault::Type { .. } | Fault::Exposed { .. });
+            is_of_one_key && problem.name != listen.key
+        };
+        let is_guess = !layers.is_set(listen) && !mistakes.iter().all(leaves_it_plain);
+        match address {
+            Some(address) if layers.problems.is_empty() && !is_guess => {
+                Ok(Self { address, key, mistakes: mistakes.len() })
+            }
+            _ => {
+                mistakes.append(&mut layers.problems);
+                Err(ConfigErrors(mistakes))
+            }
+        }
     }
 }
 

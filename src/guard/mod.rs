@@ -87,7 +87,7 @@ pub struct Guards {
     looker: DiskThread,
     seen: Mutex<Seen>,
     pace: Pace,
-    /// Requests that brakes would stop, between their judgement and the end of their answer.
+    /// Requests that brakes would stop, between their judgement and the beginning of their answer.
     under_way: AtomicUsize,
     /// Rung when the last of them has ended.
     idle: Notify,
@@ -201,7 +201,7 @@ impl Guards {
     }
 }
 
-/// The right of one request to be forwarded, to be held until its answer has ended.
+/// The right of one request to be forwarded, to be held until its answer has begun.
 #[must_use]
 #[derive(Debug)]
 pub struct Pass<'a>(Option<&'a Guards>);

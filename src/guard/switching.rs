@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -215,17 +215,21 @@ impl Guards {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has every working order cancelled, once what was on its way has arrived.
+    /// Has every working order cancelled: those that work already at once, and what was on its way when it has arrived.
     async fn sweep(&self) -> Swept {
         let _sweeping = self.sweeper.sweeps();
-        let is_at_rest = self.rests().await;
+        let was_at_rest = self.under_way.load(Ordering::SeqCst) == 0;
         let mut swept = self.sweeper.ask().await;
-        if !is_at_rest && swept.trouble.is_none() {
-            swept.trouble = Some(
-                "an order that was on its way when the kill switch came had no answer yet, and may have been placed \
-                 since: look at order/list"
-                    .to_owned(),
-            );
+        if !was_at_rest && swept.trouble.is_none() {
+            let is_at_rest = self.rests().await;
+            swept = swept.followed_by(self.sweeper.ask().await);
+            if !is_at_rest && swept.trouble.is_none() {
+                swept.trouble = Some(
+                    "an order that was on its way when the kill switch came had no answer yet, and may have been \
+                     placed since: look at order/list"
+                        .to_owned(),
+                );
+            }
         }
         let (cancelled, refused) = (swept.cancelled.len(), swept.refused.len());
         let (unknown, not_sent) = (swept.unknown.len(), swept.not_sent.len());
@@ -246,7 +250,7 @@ impl Guards {
                 not_sent,
                 still_working,
                 trouble = swept.trouble.as_deref(),
-                "working orders were cancelled, and some may be left: look at order/list"
+                "not all working orders are cancelled: look at order/list, and kill again with their cancelling once what troubled it is over"
             );
         }
         swept

@@ -62,7 +62,7 @@ impl Rule {
 }
 
 /// Why a guard does not let a request pass. Quotes what the request names, cut short: it goes back to whoever sent
-/// it, and nowhere else.
+/// it, and into the log at debug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is meant for another environment.

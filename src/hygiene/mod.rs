@@ -13,7 +13,8 @@
 //! }
 //! ```
 //!
-//! On the way back, [`echo`] keeps our token from the caller, whoever wrote it into the answer. [`names`] says which fields stay behind, in either direction, and why.
+//! On the way back, [`echo`] keeps our token from the caller, whoever wrote it into the answer. [`names`] says which
+//! fields stay behind, in either direction, and why.
 
 pub mod echo;
 pub mod names;

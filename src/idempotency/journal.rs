@@ -6,7 +6,7 @@
 use std::{
     fs::{File, OpenOptions, rename},
     io::{self, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -88,6 +88,12 @@ impl Journal {
             Self::Memory => Ok(()),
             Self::Closed(why) => Err(why.clone()),
         }
+    }
+
+    /// Whether its file is in no directory any more: what is written to it then, no later process will read.
+    pub(super) fn has_been_removed(&self) -> bool {
+        let Self::File(JournalFile { open: Some(open), .. }) = self else { return false };
+        open.file.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
     /// Whether most of it is past, so that it is worth while to write it anew.

@@ -125,7 +125,7 @@ impl Ledger {
         if self.entries.len() >= self.bounds.entries && !self.forget_oldest() {
             return Err(Refusal::Full { entries: self.bounds.entries });
         }
-        self.journal.append(place, request, now, Some(&State::InFlight))?;
+        self.write_down(place, request, now, Some(&State::InFlight))?;
         self.set(place, Entry { request, at: now, state: State::InFlight });
         Ok(Verdict::First)
     }
@@ -135,7 +135,7 @@ impl Ledger {
     pub(super) fn settle(&mut self, place: Digest, state: State, now: Timestamp) {
         let Some((_, entry)) = self.entries.get(&place) else { return };
         let request = entry.request;
-        if let Err(why) = self.journal.append(place, request, now, Some(&state)) {
+        if let Err(why) = self.write_down(place, request, now, Some(&state)) {
             tracing::warn!(%why, "after a restart the outcome of a request with an Idempotency-Key will pass for unknown");
         }
         self.set(place, Entry { request, at: now, state });
@@ -146,7 +146,7 @@ impl Ledger {
     pub(super) fn forget(&mut self, place: Digest, now: Timestamp) -> Result<bool, Unwritable> {
         let Some((age, entry)) = self.entries.get(&place) else { return Ok(false) };
         let (age, request) = (*age, entry.request);
-        self.journal.append(place, request, now, None)?;
+        self.write_down(place, request, now, None)?;
         self.entries.remove(&place);
         self.ages.remove(&age);
         self.compact();
@@ -193,13 +193,34 @@ impl Ledger {
         true
     }
 
-    fn compact(&mut self) {
-        if !self.journal.is_mostly_past(self.entries.len()) {
-            return;
+    /// Returns when the disk has it, behind all that went before.
+    fn write_down(
+        &mut self,
+        place: Digest,
+        request: Digest,
+        now: Timestamp,
+        state: Option<&State>,
+    ) -> Result<(), Unwritable> {
+        if self.journal.has_been_removed() {
+            // What it held is known here still; on the disk it must be there before there is more.
+            self.write_anew()?;
+            tracing::error!(
+                "the journal of idempotency keys was removed from the state directory under the running proxy; it is there again"
+            );
         }
-        let entries = self.ages.values().filter_map(|place| Some((*place, &self.entries.get(place)?.1)));
-        if let Err(why) = self.journal.rewrite(entries) {
+        self.journal.append(place, request, now, state)
+    }
+
+    fn compact(&mut self) {
+        if self.journal.is_mostly_past(self.entries.len())
+            && let Err(why) = self.write_anew()
+        {
             tracing::warn!(%why, "it grows until it can be written anew");
         }
+    }
+
+    fn write_anew(&mut self) -> Result<(), Unwritable> {
+        let entries = self.ages.values().filter_map(|place| Some((*place, &self.entries.get(place)?.1)));
+        self.journal.rewrite(entries)
     }
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 
 use http::StatusCode;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -22,12 +22,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Register {
     messages: mpsc::UnboundedSender<Message>,
+    /// For those who ask for leave: while a disk hangs, new ones come, and what they left behind stays.
+    room: Arc<Semaphore>,
     bounds: Bounds,
 }
 
 #[derive(Debug)]
 enum Message {
-    Begin { attempt: Attempt, request: Digest, reply: Reply },
+    Begin { attempt: Attempt, request: Digest, reply: Reply, _place: OwnedSemaphorePermit },
     Settle { place: Digest, state: State },
     Free { place: Digest },
     Forget { place: Digest, reply: oneshot::Sender<Result<bool, Unforgettable>> },
@@ -69,7 +71,11 @@ impl Register {
                 attend(&mut ledger, message, &clock);
             }
         })?;
-        Ok(Self { messages, bounds })
+        Ok(Self::by(messages, bounds))
+    }
+
+    fn by(messages: mpsc::UnboundedSender<Message>, bounds: Bounds) -> Self {
+        Self { messages, room: Arc::new(Semaphore::new(ROOM)), bounds }
     }
 
     /// Bytes of an answer that are kept.
@@ -92,7 +98,10 @@ impl Register {
         let attempt = Attempt { messages: self.messages.clone(), place: place(caller, key), otherwise: None };
         let (reply, admission) = oneshot::channel();
         let unasked = |why: &str| Refusal::Unwritable(Unwritable::Unread(why.to_owned()));
-        self.messages.send(Message::Begin { attempt, request, reply }).map_err(|_| unasked(STOPPED))?;
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        let place = place.map_err(|_| unasked(&format!("{ROOM} orders wait for the disk already")))?;
+        let begin = Message::Begin { attempt, request, reply, _place: place };
+        self.messages.send(begin).map_err(|_| unasked(STOPPED))?;
         // A leave that comes later is given back: nobody waits for it.
         let slow = |_| unasked(&format!("the disk has not answered within {patience:?}"));
         let admission = timeout(patience, admission).await.map_err(slow)?;
@@ -124,7 +133,7 @@ impl Register {
     #[cfg(test)]
     pub(crate) fn hung() -> (Self, impl Sized) {
         let (messages, inbox) = mpsc::unbounded_channel();
-        (Self { messages, bounds: Bounds::default() }, inbox)
+        (Self::by(messages, Bounds::default()), inbox)
     }
 }
 
@@ -133,7 +142,7 @@ fn attend(ledger: &mut Ledger, message: Message, clock: &Clock) {
     match message {
         // Whoever asked may have gone on without it while the disk hung.
         Message::Begin { reply, .. } if reply.is_closed() => {}
-        Message::Begin { attempt, request, reply } => admit(ledger, attempt, request, reply, clock),
+        Message::Begin { attempt, request, reply, .. } => admit(ledger, attempt, request, reply, clock),
         Message::Settle { place, state } => ledger.settle(place, state, now),
         Message::Free { place } => free(ledger, place, clock),
         Message::Forget { place, reply } => {
@@ -232,6 +241,8 @@ impl Drop for Attempt {
     }
 }
 
+/// Orders that may wait for the disk, or be given up by whoever waited while it hung.
+const ROOM: usize = 4096;
 const STOPPED: &str = "its thread has ended, and the log says why";
 
 #[cfg(test)]
@@ -244,7 +255,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(Journal::within(directory.path()), Bounds::default());
         let (messages, mut inbox) = mpsc::unbounded_channel();
-        let (register, clock) = (Register { messages, bounds: Bounds::default() }, Clock::system());
+        let (register, clock) = (Register::by(messages, Bounds::default()), Clock::system());
         let (key, order) = (Key::new("a").unwrap(), request("POST", "/v1/order/placeorder", b"{}"));
         let mut given_up = async || {
             let refused = register.begin("", key, order, Duration::from_millis(100)).await.unwrap_err();
@@ -257,9 +268,22 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 
         // Given up while the disk is at it: what waits behind it finds the key free.
-        let Message::Begin { attempt, request, reply } = given_up().await else { panic!("something else") };
+        let Message::Begin { attempt, request, reply, .. } = given_up().await else {
+            panic!("something else")
+        };
         admit(&mut ledger, attempt, request, reply, &clock);
         assert_eq!(ledger.begin(place("", key), order, clock.wall()).unwrap(), Verdict::First);
         assert!(inbox.is_empty(), "and no message frees it from under its repetition");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_has_a_bounded_number_of_orders_waiting_for_it() {
+        let (register, _inbox) = Register::hung();
+        let (key, order) = (Key::new("a").unwrap(), request("POST", "/v1/order/placeorder", b"{}"));
+        for place in 0..=ROOM {
+            let refused = register.begin("", key, order, Duration::ZERO).await.unwrap_err().to_string();
+            let why = if place < ROOM { "within" } else { "wait for the disk already" };
+            assert!(refused.contains(why), "{refused}");
+        }
     }
 }

@@ -223,6 +223,32 @@ fn a_journal_that_cannot_be_written_or_read_lets_nothing_go() {
 }
 
 #[test]
+fn a_journal_that_is_removed_is_written_anew_or_lets_nothing_go() {
+    let parent = tempfile::tempdir().unwrap();
+    let state = parent.path().join("state");
+    let open = || Ledger::open(Journal::within(&state), BOUNDS);
+    fs::create_dir(&state).unwrap();
+    let mut ledger = open();
+    begin(&mut ledger, "a", 0).unwrap();
+    fs::remove_file(journal(&state)).unwrap();
+    begin(&mut ledger, "b", 1).unwrap();
+    drop(ledger);
+    let mut next = open();
+    for known in ["a", "b"] {
+        assert!(begin(&mut next, known, 2).is_err(), "{known} has been forgotten");
+    }
+
+    fs::remove_dir_all(&state).unwrap();
+    assert!(begin(&mut next, "c", 3).is_err(), "there is nowhere to write it down");
+    fs::create_dir(&state).unwrap();
+    begin(&mut next, "c", 4).unwrap();
+    drop(next);
+    for known in ["a", "b", "c"] {
+        assert!(begin(&mut open(), known, 5).is_err(), "{known} has been forgotten");
+    }
+}
+
+#[test]
 fn a_journal_of_things_past_is_written_anew() {
     let directory = tempfile::tempdir().unwrap();
     let mut before = ledger(&directory);

@@ -100,7 +100,8 @@ pub enum ServeError {
 
 impl Workers {
     /// Starts `count` threads (at least one), each with a way to upstream of its own, on which `warm` connections wait
-    /// ahead of requests. A request or answer of theirs that is still under way `drain` after [`run`](Self::run) was told to stop is broken off.
+    /// ahead of requests. A request or answer of theirs that is still under way `drain` after [`run`](Self::run) was told
+    /// to stop is broken off.
     ///
     /// # Errors
     /// When a thread cannot be started.

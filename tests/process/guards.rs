@@ -4,7 +4,6 @@
 use std::{fs, net::SocketAddr, path::Path, process::Command};
 
 use rustix::process::Signal;
-use serde_json::json;
 
 use crate::support::{
     api::Api,
@@ -16,11 +15,11 @@ use crate::support::{
 
 const ORDER: &str = r#"{"accountSpec":"DEMO15460","accountId":6270,"action":"Buy","symbol":"ESZ6","orderQty":1,"orderType":"Limit","price":6000,"isAutomated":true}"#;
 
-fn order(proxy: &Proxy) -> u16 {
+pub(crate) fn order(proxy: &Proxy) -> u16 {
     http::post(proxy.listen, "/v1/order/placeorder", ORDER).status
 }
 
-fn turn(arguments: &[&str], admin: SocketAddr) -> Ended {
+pub(crate) fn turn(arguments: &[&str], admin: SocketAddr) -> Ended {
     let admin = admin.to_string();
     run(program(&[arguments, &["--admin-listen", &admin]].concat()))
 }
@@ -97,48 +96,6 @@ fn a_signal_kills_and_no_signal_releases() {
     assert_eq!(order(&proxy), 403);
     assert_eq!(api.requests("order/cancelorder").len(), 1);
     assert!(state.path().join("killed").exists());
-}
-
-#[test]
-fn the_end_of_the_process_waits_for_a_kill_and_a_second_signal_says_how_far_it_came() {
-    for is_patient in [true, false] {
-        let (api, state) = (Api::start(), tempfile::tempdir().unwrap());
-        let mut command = serve(state.path(), &api.origin());
-        command.env("TRADOVATE_PROXY_DRAIN_TIMEOUT", "60s");
-        let proxy = Proxy::start_ready(command);
-        assert_eq!((order(&proxy), order(&proxy)), (200, 200));
-        api.fault(&json!({"path": "order/cancelorder", "action": "pass", "delay_ms": 3_600_000}));
-        let admin = proxy.admin;
-        let killing = std::thread::spawn(move || turn(&["kill", "--cancel-working"], admin));
-        until("the first cancel", || (api.requests("order/cancelorder").len() == 1).then_some(()));
-        proxy.process.signal(Signal::TERM);
-        proxy.process.line("a kill is under way");
-        if is_patient {
-            assert_eq!(
-                http::call(api.address, "DELETE", "/sandbox/faults", "Connection: close\r\n", "")
-                    .unwrap()
-                    .status,
-                200
-            );
-            let killed = killing.join().unwrap();
-            assert_eq!((killed.code, killed.stderr.as_str()), (Some(0), ""), "{killed:?}");
-            assert!(killed.stdout.contains("still working  none\n"), "{killed:?}");
-            assert_eq!(api.requests("order/cancelorder").len(), 2);
-        } else {
-            proxy.process.signal(Signal::TERM);
-            let line = proxy.process.line("working orders were cancelled, and some may be left");
-            for part in [
-                "cancelled=0",
-                "unknown=1",
-                "not_sent=1",
-                "broken off: the proxy ended",
-                "kill --cancel-working",
-            ] {
-                assert!(line.contains(part), "no {part:?} in {line}");
-            }
-        }
-        assert_eq!(proxy.process.end().code, Some(0));
-    }
 }
 
 #[test]

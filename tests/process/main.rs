@@ -19,6 +19,7 @@
 //! - [`rivals`]: two proxies that log in as one user, for a simulated day
 //! - [`stock_client`]: a bot that logs in by itself and knows of no proxy
 //! - [`guards`]: the kill switch over signals, files, restarts and crashes, and what `explain` says
+//! - [`cancelling`]: a kill that cancels working orders
 //! - [`leaks`]: that no secret comes out of any opening
 //! - [`documents`]: that the documents speak of this program
 
@@ -28,6 +29,7 @@ mod abuse;
 mod audit;
 mod browser;
 mod callers;
+mod cancelling;
 mod certificates;
 #[path = "../coats/mod.rs"]
 mod coats;

@@ -60,6 +60,27 @@ async fn a_request_begun_in_one_file_is_known_in_the_next() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_removed_lets_nothing_go_until_a_new_one_is_begun() {
+    let stage = Stage::new();
+    let log = stage.open();
+    let mut gone = stage.entry(&log, "{}");
+    gone.begin().await.unwrap();
+    drop(gone);
+    fs::remove_dir_all(stage.directory.path()).unwrap();
+    let refused = stage.entry(&log, "{}").begin().await.unwrap_err();
+    assert!(refused.to_string().contains("removed"), "{refused}");
+
+    // By itself, with the writer's next look at the disk.
+    while stage.entry(&log, "{}").begin().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    stage.order(&log, "{}", "{}").await;
+    close(log).await;
+    stage.is_intact();
+    assert_eq!(stage.kind("gap").len(), 1, "that something is missing is told");
+}
+
+#[tokio::test]
 async fn half_a_line_is_left_as_it_is_and_recorded() {
     let stage = Stage::new();
     stage.filled(2).await;

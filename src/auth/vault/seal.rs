@@ -20,7 +20,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::vault::record::VERSION;
+use crate::{auth::vault::record::VERSION, hex::thirty_two_bytes};
 
 /// What records are encrypted with. `Debug` shows its [id](Self::id).
 #[derive(Clone)]
@@ -29,15 +29,7 @@ pub struct StoreKey(Arc<Zeroizing<[u8; 32]>>);
 impl StoreKey {
     /// From 64 hexadecimal digits, in either case.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        if text.len() != 2 * key.len() {
-            return None;
-        }
-        for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            *byte = digit(digits[0])? << 4 | digit(digits[1])?;
-        }
-        Some(Self(Arc::new(key)))
+        thirty_two_bytes(text).map(|key| Self(Arc::new(key)))
     }
 
     /// Tells one key from another, and nothing else of it: a pseudo-random function under the key itself.

@@ -156,7 +156,7 @@ fn another_certificate_is_taken_at_once_and_tls_itself_at_a_restart() {
 #[test]
 fn the_commands_ask_by_a_socket_if_there_is_one() {
     let asked = |settings: &[(&str, &str)]| {
-        admin_listen(&Flags::default(), &environment(settings)).map(|(address, _)| address.to_string())
+        Desk::find(&Flags::default(), &environment(settings)).map(|desk| desk.address.to_string())
     };
     let both = ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:1,unix:/run/admin.sock");
     let tls = ("TRADOVATE_PROXY_ADMIN_TLS", "yes");
@@ -164,4 +164,30 @@ fn the_commands_ask_by_a_socket_if_there_is_one() {
     assert_eq!(asked(&[both, tls]).unwrap(), "unix:/run/admin.sock");
     let text = asked(&[("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:1"), tls]).unwrap_err().to_string();
     assert!(text.contains("add a Unix socket"), "{text}");
+}
+
+#[test]
+fn a_slip_in_the_file_keeps_nobody_from_the_kill_switch() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proxy.toml");
+    let found = |text: &str, address: Option<&str>| {
+        fs::write(&path, text).unwrap();
+        let file = ("TRADOVATE_PROXY_CONFIG", path.to_str().unwrap());
+        let named = address.map(|address| ("TRADOVATE_PROXY_ADMIN_LISTEN", address));
+        let environment = [file].into_iter().chain(named).collect();
+        Desk::find(&Flags::default(), &environment).map(|desk| (desk.address.to_string(), desk.mistakes > 0))
+    };
+    let at = |address: &str| Ok::<_, String>((address.to_owned(), true));
+    let shown = |found: Result<_, ConfigErrors>| found.map_err(|errors| errors.to_string());
+    assert_eq!(shown(found("workrs = 3\nadmin-listen = '127.0.0.1:7'", None)), at("127.0.0.1:7"));
+    assert_eq!(shown(found("workrs = 3", None)), at("127.0.0.1:9464"));
+    assert_eq!(shown(found("admin-listen = '127.0.0.1:7'\nworkers = = 3", None)), at("127.0.0.1:7"));
+    assert_eq!(shown(found("workers = = 3", Some("127.0.0.1:8"))), at("127.0.0.1:8"));
+    // It may have named another one.
+    for text in ["workers = = 3", "admin-listn = '127.0.0.1:7'", "admin-listen = 7"] {
+        found(text, None).expect_err(text);
+    }
+    fs::remove_file(&path).unwrap();
+    let missing = [("TRADOVATE_PROXY_CONFIG", path.to_str().unwrap())].into_iter().collect();
+    assert!(Desk::find(&Flags::default(), &missing).is_err());
 }

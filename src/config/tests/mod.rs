@@ -346,9 +346,9 @@ fn a_health_check_needs_its_address_only() {
         [("TRADOVATE_PROXY_LISTEN", "x"), ("TRADOVATE_PROXY_ADMIN_LISTEN", "127.0.0.1:7")]
             .into_iter()
             .collect();
-    assert_eq!(admin_listen(&Flags::default(), &broken).unwrap().0.to_string(), "127.0.0.1:7");
+    assert_eq!(Desk::find(&Flags::default(), &broken).unwrap().address.to_string(), "127.0.0.1:7");
     let broken = [("TRADOVATE_PROXY_ADMIN_LISTEN", "x")].into_iter().collect();
-    assert!(admin_listen(&Flags::default(), &broken).is_err());
+    assert!(Desk::find(&Flags::default(), &broken).is_err());
 }
 
 #[test]

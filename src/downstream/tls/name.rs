@@ -1,10 +1,12 @@
 //! The name that a client certificate gives its owner.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use webpki::EndEntityCert;
+
+use crate::hex::Hex;
 
 /// The first DNS name, else the first URI (as SPIFFE has it), else `sha256:` and the digest of the certificate.
 ///
@@ -25,12 +27,7 @@ fn is_printable(name: &str) -> bool {
 }
 
 fn digest(certificate: &CertificateDer<'_>) -> Arc<str> {
-    let mut name = String::from("sha256:");
-    for byte in Sha256::digest(certificate) {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name.into()
+    format!("sha256:{}", Hex(&Sha256::digest(certificate))).into()
 }
 
 const LONGEST: usize = 255;

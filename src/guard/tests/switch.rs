@@ -123,14 +123,13 @@ async fn what_had_passed_is_asked_again_and_waited_for() {
     let mut stage = Stage::new(|_| Rules::default());
     let guards = Arc::clone(&stage.guards);
     let asked = Asked::post("/order/placeorder", ORDER);
-    let killing = asked.with(false, |request| {
+    let (killing, pass) = asked.with(false, |request| {
         let pass = guards.judge(request).unwrap();
         assert_eq!(guards.still_passes(request.endpoint), Ok(()));
         let killer = Arc::clone(&guards);
         let killing = tokio::spawn(async move { killer.kill(Cause::Operator, Cancels::Working).await });
         (killing, pass)
     });
-    let (killing, pass) = killing;
     while guards.switch.cause() != Some(Cause::Operator) {
         yield_now().await;
     }
@@ -139,17 +138,21 @@ async fn what_had_passed_is_asked_again_and_waited_for() {
     });
     let cancel = Asked::post("/order/cancelorder", "{}");
     cancel.with(false, |request| assert_eq!(guards.still_passes(request.endpoint), Ok(())));
+    let carry_out = |sweep: Sweep, order| {
+        sweep.found([order]);
+        sweep.take_next();
+        sweep.became(Fate::Cancelled);
+        sweep.left(Vec::new());
+        sweep.done();
+    };
+    carry_out(stage.sweeps.recv().await.unwrap(), 7); // at once
+    for _ in 0..100 {
+        yield_now().await;
+    }
     assert!(stage.sweeps.try_recv().is_err(), "an order is on its way");
     drop(pass);
-    let sweep = stage.sweeps.recv().await.unwrap();
-    sweep.found([7]);
-    sweep.take_next();
-    sweep.became(Fate::Cancelled);
-    sweep.left(Vec::new());
-    sweep.done();
-    drop(sweep);
-    let swept = Swept { cancelled: vec![7], still_working: Some(Vec::new()), ..Swept::default() };
-    assert_eq!(killing.await.unwrap().swept, Some(swept));
+    carry_out(stage.sweeps.recv().await.unwrap(), 8);
+    assert_eq!(killing.await.unwrap().swept.unwrap().cancelled, [7, 8]);
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn cancel_all(worker: &Worker, sweep: &Sweep, deadline: Instant) {
         sweep.became(fate);
         let stop = match then {
             Then::GoOn => continue,
-            Then::Wait(wait) if Instant::now() + wait < deadline => {
+            Then::Wait(wait) if is_over_before(deadline, wait) => {
                 sleep(wait).await;
                 continue;
             }
@@ -146,6 +146,11 @@ async fn cancel_all(worker: &Worker, sweep: &Sweep, deadline: Instant) {
     }
 }
 
+/// Whether a wait from now on leaves time for more. It may be any number of seconds: upstream asks for it.
+fn is_over_before(deadline: Instant, wait: Duration) -> bool {
+    wait < deadline.saturating_duration_since(Instant::now())
+}
+
 async fn cancel(worker: &Worker, order: i64) -> (Fate, Then) {
     let body = format!("{{\"orderId\":{order},\"isAutomated\":true}}");
     match call(worker, "POST", CANCEL, &body).await {
@@ -161,7 +166,7 @@ async fn found(worker: &Worker, deadline: Instant) -> Result<Vec<i64>, Unlisted>
     for _ in 1..LOOKS {
         match working(worker).await {
             Ok(working) => return Ok(working),
-            Err(Unlisted { trouble, again_in: Some(wait) }) if Instant::now() + wait < deadline => {
+            Err(Unlisted { trouble, again_in: Some(wait) }) if is_over_before(deadline, wait) => {
                 tracing::warn!(
                     trouble,
                     again_in_ms = wait.as_millis(),
@@ -253,7 +258,7 @@ async fn exchange(
     // The list is asked for to cancel, so it comes out of what is kept for cancels too.
     let relief = worker.proxy.endpoints.find(below_v1(CANCEL));
     let fare = worker.proxy.budget.spend(Caller::KillSwitch.name(), relief, generation, now)?;
-    // Before a byte of it leaves; it goes on whatever comes of that.
+    // Before a byte of it leaves. It stops nothing: the list is not written down, and a cancel goes on without.
     observation.begin().await?;
     let endpoint = worker.proxy.endpoints.find(below_v1(path));
     let outgoing = Outgoing { request, endpoint };

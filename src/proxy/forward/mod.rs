@@ -28,7 +28,7 @@ use crate::{
 /// it was redirected.
 ///
 /// A caller that resets its connection is gone. A `read` is then dropped, and upstream's connection with it; anything
-/// else is not sent any more, or is read to its answer if it was. That a caller has closed its half (FIN) says only
+/// else is not sent any more if a connection had to be opened for it, or is read to its answer if it was. That a caller has closed its half (FIN) says only
 /// that it asks nothing further: it may be waiting for the answer (RFC 9112 §9.6). Nor may it, if the request has
 /// waited: whoever gave up on an order may have looked, and ordered again, so that one is not sent any more.
 pub(super) async fn forward(
@@ -156,7 +156,8 @@ async fn attempt(
     }
     let budget = &*worker.proxy.budget;
     let holds = budget.holds();
-    let answer = answer_to(guarded(worker, prepared, outgoing.endpoint), effect, asker, departure).await;
+    let answer =
+        answer_to(unless_killed(worker, prepared, outgoing.endpoint), effect, asker, departure).await;
     departure.observation().is_answered();
     let answer = match answer {
         Ok(answer) => answer,
@@ -177,7 +178,7 @@ async fn attempt(
 }
 
 /// Lets the kill switch have the last word, also over HTTP/2, where what has been handed over may not have left.
-fn guarded<'b>(worker: &Worker, prepared: Prepared<'b>, endpoint: &Endpoint) -> Prepared<'b> {
+fn unless_killed<'b>(worker: &Worker, prepared: Prepared<'b>, endpoint: &Endpoint) -> Prepared<'b> {
     if endpoint.effect == Effect::Read {
         return prepared;
     }

@@ -158,7 +158,7 @@ async fn interim_answers_have_no_body_no_end_and_no_switch_of_protocols() {
 
 #[tokio::test]
 async fn an_interim_answer_loses_what_an_answer_loses() {
-    // peers 5, golang/go#81319: hop-by-hop fields crossed on 1xx.
+    // golang/go#81319: hop-by-hop fields crossed on 1xx.
     let (mut upstream, proxy) = raw().await;
     let fields = "Connection: X-Test-Hop, keep-alive\r\nX-Test-Hop: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X\r\n\
                   Transfer-Encoding: chunked\r\nUpgrade: h2\r\nProxy-Authenticate: Basic\r\nProxy-Authorization: x\r\n\
@@ -181,7 +181,7 @@ async fn an_interim_answer_loses_what_an_answer_loses() {
 
 #[tokio::test]
 async fn a_redirect_is_handed_back_and_never_followed() {
-    // U4, peers 18: to another host, with the token, would be theft.
+    // To another host, with the token, would be theft.
     let (mut upstream, proxy) = raw().await;
     for status in [300, 301, 302, 303, 305, 306, 307, 308] {
         for location in ["http://evil.example/v1", "//evil.example", "/v1/elsewhere"] {

@@ -150,7 +150,8 @@ async fn a_look_alike_of_framing_or_authority_stays_behind() {
         "Upgrade_: websocket",
         "Upgrade-: websocket",
     ];
-    leaves_nothing(rows.map(|fields| ("peers 4: aliases", format!("{fields}\r\n")))).await;
+    leaves_nothing(rows.map(|fields| ("spellings that some servers take for it", format!("{fields}\r\n"))))
+        .await;
 }
 
 #[tokio::test]

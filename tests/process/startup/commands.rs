@@ -121,7 +121,7 @@ fn healthcheck_is_0_exactly_while_the_proxy_is_ready() {
     assert_eq!(proxy.stop().code, Some(0));
     let after = healthcheck(admin);
     assert_eq!(after.code, Some(1), "{after:?}");
-    assert!(after.stderr.contains("no answer"), "{after:?}");
+    assert!(after.stderr.contains("no proxy answers there"), "{after:?}");
 }
 
 fn healthcheck(admin: SocketAddr) -> Ended {

@@ -37,7 +37,7 @@ fn status_says_how_a_proxy_stands_and_exits_0_exactly_while_it_is_ready() {
     let admin = proxy.admin;
     assert_eq!(proxy.stop().code, Some(0));
     let gone = status(admin);
-    assert!(gone.code == Some(1) && gone.stderr.contains("/status: no answer"), "{gone:?}");
+    assert!(gone.code == Some(1) && gone.stderr.contains("/status: no proxy answers there"), "{gone:?}");
 }
 
 #[test]

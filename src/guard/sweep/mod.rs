@@ -65,6 +65,24 @@ impl Swept {
         Self { trouble: Some(trouble.into()), ..Self::default() }
     }
 
+    /// This, and what a `later` look came to: of an order that it found again, what became of it then.
+    #[must_use]
+    pub fn followed_by(mut self, mut later: Self) -> Self {
+        let is_again = |order: i64| {
+            let told = later.refused.iter().chain(&later.not_sent).map(|uncancelled| uncancelled.order);
+            later.cancelled.iter().chain(&later.unknown).copied().chain(told).any(|other| other == order)
+        };
+        self.cancelled.retain(|order| !is_again(*order));
+        self.unknown.retain(|order| !is_again(*order));
+        self.refused.retain(|uncancelled| !is_again(uncancelled.order));
+        self.not_sent.retain(|uncancelled| !is_again(uncancelled.order));
+        self.cancelled.append(&mut later.cancelled);
+        self.unknown.append(&mut later.unknown);
+        self.refused.append(&mut later.refused);
+        self.not_sent.append(&mut later.not_sent);
+        Self { still_working: later.still_working, trouble: later.trouble, ..self }
+    }
+
     /// Whether no order is left that worked.
     pub fn is_complete(&self) -> bool {
         self.trouble.is_none() && self.still_working.as_ref().is_some_and(Vec::is_empty)
@@ -313,82 +331,4 @@ const PENDING: usize = 4;
 const LAST_CANCEL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn uncancelled(orders: &[i64], why: &str) -> Vec<Uncancelled> {
-        orders.iter().map(|&order| Uncancelled { order, why: why.to_owned() }).collect()
-    }
-
-    #[tokio::test]
-    async fn one_that_is_broken_off_says_how_far_it_came_and_what_to_do() {
-        for taken_up in [true, false] {
-            let (sweeper, mut sweeps) = Sweeper::channel();
-            let working = async {
-                let sweep = sweeps.recv().await.unwrap();
-                if taken_up {
-                    sweep.begins();
-                    sweep.found([1, 2, 3, 4]);
-                    assert_eq!(sweep.take_next(), Some(1));
-                    sweep.became(Fate::Cancelled);
-                    // Under way when it ends.
-                    assert_eq!(sweep.take_next(), Some(2));
-                }
-                sweeper.break_off();
-                sweep.is_broken_off().await;
-            };
-            let (swept, ()) = tokio::join!(sweeper.ask(), working);
-            let trouble = swept.trouble.clone().unwrap();
-            assert!(trouble.contains("kill --cancel-working") && !swept.is_complete(), "{trouble}");
-            assert_eq!(trouble.contains("nothing was cancelled"), !taken_up, "{trouble}");
-            if taken_up {
-                assert_eq!((swept.cancelled, swept.unknown), (vec![1], vec![2]));
-                assert_eq!(swept.not_sent, uncancelled(&[3, 4], "the proxy ended"));
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_defect_of_whoever_works_at_it_is_told_too() {
-        let (sweeper, mut sweeps) = Sweeper::channel();
-        let working = async {
-            let sweep = sweeps.recv().await.unwrap();
-            sweep.begins();
-            sweep.found([1]);
-        };
-        let (swept, ()) = tokio::join!(sweeper.ask(), working);
-        assert!(swept.trouble.unwrap().contains("ended early"));
-        assert_eq!(swept.not_sent.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn what_was_done_is_told_as_it_was_done() {
-        let (sweeper, mut sweeps) = Sweeper::channel();
-        let working = async {
-            let sweep = sweeps.recv().await.unwrap();
-            sweep.begins();
-            sweep.found([1, 2, 3, 4, 5]);
-            for fate in
-                [Fate::Cancelled, Fate::Refused("a".to_owned()), Fate::Unknown, Fate::NotSent("b".to_owned())]
-            {
-                sweep.take_next();
-                sweep.became(fate);
-            }
-            sweep.leaves_the_rest("c");
-            sweep.is_troubled("d");
-            sweep.is_troubled("e");
-            sweep.left(vec![2]);
-            sweep.done();
-        };
-        let (swept, ()) = tokio::join!(sweeper.ask(), working);
-        let expected = Swept {
-            cancelled: vec![1],
-            refused: uncancelled(&[2], "a"),
-            unknown: vec![3],
-            not_sent: [uncancelled(&[4], "b"), uncancelled(&[5], "c")].concat(),
-            still_working: Some(vec![2]),
-            trouble: Some("d; e".to_owned()),
-        };
-        assert_eq!(swept, expected);
-    }
-}
+mod tests;

@@ -94,7 +94,17 @@
 //! - lost: lines copied with name and value in one piece (what it saves in copies it takes in looking); identical code
 //!   folded by the linker (1 % of the program).
 //!
-//! `benches/sidebyside` measures all this, and `--counts` what can be counted.
+//! `benches/sidebyside` measures all this, and `--counts` what can be counted. By a Unix socket a read takes 0.9 of the
+//! processor's time that it takes by TCP (64 connections, TLS upstream), and adds 0.56 of the latency that nginx adds.
+//!
+//! What it costs when much is going on (`benches/strain`; 64 callers and one worker where nothing else is said):
+//!
+//! - a session published each 10 ms makes no difference beyond the noise: p50 1.03 of what it is without, p99 1.00;
+//! - a second worker neither: some 21 µs of a worker's time a request, by one or by two, for 16 connections or 64. More
+//!   that all ask at once without a pause do: for 256 it is a third more, for 1,000 nearly twice as much, since what they are
+//!   at fits into no cache. Memory is kept for 1,024 requests under way; kept for 64, the 256 took a fifth more again;
+//! - asked for four times what upstream can take (64 at a time, 20 ms each), it answers 2,800 requests a second, as many as
+//!   when asked for just that; their p99 goes from 22.7 to 24.8 ms, and the others have their 503 in 1.6 ms.
 //!
 //! # What it deliberately does not do
 //!

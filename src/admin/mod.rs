@@ -230,8 +230,8 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 8 * 1024;
 /// Enough for an order, which may wait for an attempt under way and then take as long as one itself
-/// (`RenewalPolicy::attempt_timeout`).
-const CONNECTION_LIFE: Duration = Duration::from_secs(180);
+/// (`RenewalPolicy::attempt_timeout`); and for a kill that cancels, which looks twice and waits in between.
+const CONNECTION_LIFE: Duration = Duration::from_secs(210);
 
 #[cfg(test)]
 mod tests;

@@ -40,4 +40,4 @@ const NOT_KILLED: &str = "the kill switch was NOT switched on: a proxy that runs
     name its admin listener with --admin-listen; or send its process the signal USR1; or make the file that its guards.kill-file names; working orders are to be cancelled in Tradovate's own program";
 
 /// Longer than all working orders may take to be cancelled.
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(220);

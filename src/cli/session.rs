@@ -66,7 +66,7 @@ fn table(rows: &[Row]) -> String {
 const UNDONE: &str = "nothing was done: is the proxy running, and is its admin listener where --admin-listen, or the configuration, says?";
 
 /// Longer than one attempt of the proxy's, and than it keeps the connection.
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(220);
 
 #[cfg(test)]
 mod tests {

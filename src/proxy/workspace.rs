@@ -57,7 +57,8 @@ impl std::fmt::Debug for Workspaces {
     }
 }
 
-/// As many as are under way at once on a busy day; what comes above is made and dropped.
-const KEPT: usize = 64;
+/// As many as are under way at once where as many as may are, by default, and on one worker. They are made as they are
+/// needed, some 8 KiB each; what comes above is made and dropped, which costs a request as much again as it takes.
+const KEPT: usize = 1024;
 /// A buffer that grew beyond this is not kept.
 const LARGEST: usize = 16 * 1024;

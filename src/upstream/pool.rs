@@ -289,7 +289,7 @@ pub(super) fn open(
     }
 }
 
-/// As many are kept as answers are read at once on a busy day.
-const INBOXES: usize = 64;
+/// As many are kept as answers are read at once where as many requests as may are under way, by default.
+const INBOXES: usize = 1024;
 /// One that grew beyond this is not kept.
 const LARGEST_INBOX: usize = 24 * 1024;
